@@ -1,0 +1,308 @@
+"""All that supervisor and server say to each other, and its framing.
+
+One Unix stream socket between the supervisor and each process; one message per line of JSON: `{"type": "Drain", "grace_s": 2.0}`.
+Descriptors travel beside the line as SCM_RIGHTS and are counted in it (`fds`), so a reader takes exactly those that belong to it.
+Messages from the supervisor are imperative, messages to it are past tense. Runs in every process; does no I/O on its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from devserver.options import Options
+from devserver.readset import Read
+from devserver.report import Report
+from devserver.target import Target
+
+
+class Interface(StrEnum):
+    WSGI = "wsgi"
+    ASGI = "asgi"
+    STATIC = "static"  # a folder of files
+
+
+# --- supervisor → root -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """What holds for all servers of this root. The first message a root gets."""
+
+    options: Options
+    target: Target
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCheckpoint:
+    """Fork a server that continues from here. Carries two descriptors: its control socket and its stack file."""
+
+    server: int
+    stand_in: Report | None = None  # serve this page instead of the target
+    fds: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KillServer:
+    """SIGKILL for the server and its process group."""
+
+    server: int
+
+
+# --- root → supervisor -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RootReady:
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerForked:
+    server: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEnded:
+    """The process was reaped, its group killed. `status` as `subprocess` has it: negative for a signal."""
+
+    server: int
+    pid: int
+    status: int
+
+
+# --- supervisor → server -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Begin to accept. Carries the listening sockets."""
+
+    fds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptConnections:
+    """Idle keep-alive connections of the server before. Carries one descriptor each."""
+
+    fds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Accept no more, hand over what is idle, finish the rest within `grace_s` seconds, then end."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFiles:
+    """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantTerminal:
+    """The terminal is yours until you release it."""
+
+
+# --- server → supervisor -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsRecorded:
+    reads: tuple[Read, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEnded:
+    """The target is loaded; the server waits for `Serve`."""
+
+    name: str  # of the app, for the banner
+    interface: Interface
+    modules: int  # how many modules of the user's ran
+    load_ms: float
+    exclusive: tuple[str, ...] = ()  # what it holds that a second process could not: "port 5678", "lock on …"
+    template_roots: tuple[str, ...] = ()
+    static_roots: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # one line each, for the terminal
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The load raised. The process serves the error page; it waits for `Serve` too."""
+
+    report: Report
+    load_ms: float
+    exclusive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServingBegan:
+    """It accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBegan:
+    """Sent once, with the first request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsHandedOver:
+    """Connections that the next server is to adopt. Carries one descriptor each."""
+
+    fds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusiveHeld:
+    """While serving, the app took something that a second process could not have."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalWanted:
+    """A debugger prompt is about to open."""
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalReleased:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """One line for the terminal."""
+
+    text: str
+    warning: bool = False
+
+
+Message = (
+    Configure
+    | ResumeCheckpoint
+    | KillServer
+    | RootReady
+    | ServerForked
+    | ServerEnded
+    | Serve
+    | AdoptConnections
+    | Drain
+    | RefreshFiles
+    | GrantTerminal
+    | ReadsRecorded
+    | LoadEnded
+    | LoadFailed
+    | ServingBegan
+    | RequestBegan
+    | ConnectionsHandedOver
+    | ExclusiveHeld
+    | TerminalWanted
+    | TerminalReleased
+    | Noticed
+)
+
+_TYPES: dict[str, type[Message]] = {cls.__name__: cls for cls in typing.get_args(Message)}
+
+MAX_FDS_PER_MESSAGE = 200
+"""Linux takes at most 253 descriptors in one message (SCM_MAX_FD); senders split above this."""
+
+
+class ProtocolError(Exception):
+    """The peer said something that is no message. A bug of ours: both ends are of one version."""
+
+
+# --- codec -------------------------------------------------------------------------------------------------------
+
+
+def encode(message: Message) -> bytes:
+    """The line for `message`, its end included. Lone surrogates (undecodable file names) survive."""
+    return (
+        json.dumps({"type": type(message).__name__} | _plain_fields(message), separators=(",", ":")).encode()
+        + b"\n"
+    )
+
+
+def decode(line: bytes) -> Message:
+    """The message in `line`. Raises ProtocolError."""
+    try:
+        data = json.loads(line)
+        cls = _TYPES[data.pop("type")]
+        return typing.cast(Message, _reader(cls)(data))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"not a message: {line[:200]!r}") from error
+
+
+def fds_of(message: Message) -> int:
+    """How many descriptors travel with `message`."""
+    return getattr(message, "fds", 0)
+
+
+class Framing:
+    """Turns a stream of bytes into messages. Owns no socket."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes."""
+        self._buffer += data
+        *lines, rest = self._buffer.split(b"\n")
+        self._buffer = bytearray(rest)
+        return [decode(bytes(line)) for line in lines]
+
+
+def _plain_fields(value: object) -> dict[str, object]:
+    return {field: _plain(getattr(value, field)) for field in _field_names(type(value))}
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return _plain_fields(value)
+
+
+@cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@cache
+def _reader(hint: object) -> Callable[[typing.Any], object]:
+    """A function that turns what json.loads gave into a value of the annotated type."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        readers = {name: _reader(hints[name]) for name in _field_names(hint)}
+        cls: type = hint
+
+        def read_fields(data: dict[str, typing.Any]) -> object:
+            return cls(**{name: readers[name](value) for name, value in data.items()})
+
+        return read_fields
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            item = _reader(args[0])
+            return lambda values: tuple(item(value) for value in values)
+        items = [_reader(arg) for arg in args]
+        return lambda values: tuple(read(value) for read, value in zip(items, values, strict=True))
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = [arg for arg in args if arg is not type(None)]
+        read = _reader(inner)
+        return lambda value: None if value is None else read(value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint
+    return lambda value: value

@@ -1,0 +1,1 @@
+"""The process of the command: owns terminal, watcher, listening socket, keys. Never runs user code."""
