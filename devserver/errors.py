@@ -1,14 +1,15 @@
 """What can go wrong because of input or surroundings, told as instructions.
 
-Every error that a person is meant to read is a `DevServerError`: what happened and where (the message), the next step
-(the hint) and the exit code of the command. Anything else that escapes is a bug of ours. Runs in every process; imports nothing.
+Every error that a person is meant to read is a `DevServerError`: what happened and where (the message),
+the next step (the hint) and the exit code of the command. Anything else that escapes is a bug of ours. Runs in every
+process; imports nothing.
 """
 
 from __future__ import annotations
 
 
 class DevServerError(Exception):
-    """An error with instructions. `cli` prints it as `devserver: MESSAGE` and `  hint: HINT`, then exits with `exit_code`."""
+    """An error with instructions: `cli` prints message and hint, then exits with `exit_code`."""
 
     exit_code = 1
 

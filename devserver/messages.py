@@ -1,8 +1,11 @@
 """All that supervisor and server say to each other, and its framing.
 
-One Unix stream socket between the supervisor and each process; one message per line of JSON: `{"type": "Drain", "grace_s": 2.0}`.
-Descriptors travel beside the line as SCM_RIGHTS and are counted in it (`fds`), so a reader takes exactly those that belong to it.
-Messages from the supervisor are imperative, messages to it are past tense. Runs in every process; does no I/O on its own.
+One Unix stream socket between the supervisor and each process; one message per line of JSON:
+`{"type": "Drain", "grace_s": 2.0}`.
+Descriptors travel beside the line as SCM_RIGHTS and are counted in it (`fds`), so a reader takes exactly
+those that belong to it.
+Messages from the supervisor are imperative, messages to it are past tense.
+Runs in every process; does no I/O on its own.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -28,7 +31,7 @@ class Interface(StrEnum):
     STATIC = "static"  # a folder of files
 
 
-# --- supervisor → root -------------------------------------------------------------------------------------------
+# --- supervisor → root ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class KillServer:
     server: int
 
 
-# --- root → supervisor -------------------------------------------------------------------------------------------
+# --- root → supervisor ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class ServerEnded:
     status: int
 
 
-# --- supervisor → server -----------------------------------------------------------------------------------------
+# --- supervisor → server ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class GrantTerminal:
     """The terminal is yours until you release it."""
 
 
-# --- server → supervisor -----------------------------------------------------------------------------------------
+# --- server → supervisor ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +226,12 @@ class ProtocolError(Exception):
     """The peer said something that is no message. A bug of ours: both ends are of one version."""
 
 
-# --- codec -------------------------------------------------------------------------------------------------------
+# --- codec ---
 
 
 def encode(message: Message) -> bytes:
     """The line for `message`, its end included. Lone surrogates (undecodable file names) survive."""
-    return (
-        json.dumps({"type": type(message).__name__} | _plain_fields(message), separators=(",", ":")).encode()
-        + b"\n"
-    )
+    return json.dumps({"type": type(message).__name__} | _plain_fields(message), separators=(",", ":")).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -239,7 +239,7 @@ def decode(line: bytes) -> Message:
     try:
         data = json.loads(line)
         cls = _TYPES[data.pop("type")]
-        return typing.cast(Message, _reader(cls)(data))
+        return typing.cast("Message", _reader(cls)(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"not a message: {line[:200]!r}") from error
 
@@ -281,7 +281,7 @@ def _field_names(cls: type) -> tuple[str, ...]:
 
 
 @cache
-def _reader(hint: object) -> Callable[[typing.Any], object]:
+def _reader(hint: Hashable) -> Callable[[typing.Any], object]:
     """A function that turns what json.loads gave into a value of the annotated type."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):

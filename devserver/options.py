@@ -1,7 +1,8 @@
 """Every option of `devserver run`, defined once.
 
-A field of `Options` carries flag, variable, pyproject key, default and help; the command line, the environment, `[tool.devserver]`
-and the table in docs/options.md are derived from it. Runs in the supervisor (which reads them) and the root (which is told them).
+A field of `Options` carries flag, variable, pyproject key, default and help; the command line, the environment,
+`[tool.devserver]` and the table in docs/options.md are derived from it. Runs in the supervisor (which reads them) and
+the root (which is told them).
 """
 
 from __future__ import annotations

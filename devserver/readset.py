@@ -1,7 +1,7 @@
 """What a process has read and looked up so far, and how a path is compared with what was read.
 
-The data that both sides compare: the server records (`server/load/imports.py`), the supervisor decides (`supervisor/plan.py`).
-Rules that hold: a signature is a short string that says what the reader found; equal strings mean nothing changed.
+The data that both sides compare: the server records (`server/load/imports.py`), the
+supervisor decides (`supervisor/plan.py`). Rules that hold: a signature is a short string that says what the reader found; equal strings mean nothing changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An error as plain data: what every rendering (terminal, page, JSON, text) shows, and its codec.
 
-Made by `server/web/tracebacks.py` from a live exception, or from a dead process's last words; rendered by `terminal.py` and
-`server/web/pages.py`. Holds no live object: a Report can be sent to another process.
+Made by `server/web/tracebacks.py` from a live exception, or from a dead process's last words; rendered by
+`terminal.py` and `server/web/pages.py`. Holds no live object: a Report can be sent to another process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame, outermost first within an `ErrorInfo`. Columns are 0-based offsets in characters of the line, from co_positions."""
+    """One frame, outermost first within an `ErrorInfo`. Columns are 0-based, in characters of the line (co_positions)."""
 
     path: str  # absolute file name, or "<frozen …>", "<string>"
     display_path: str  # relative to the working folder where that is shorter
@@ -58,9 +58,7 @@ class ErrorInfo:
     message: str
     frames: tuple[Frame, ...]
     notes: tuple[str, ...] = ()
-    link: str = (
-        ""  # how it hangs together with the one before it in `Report.errors`: "", "cause", "context", "group"
-    )
+    link: str = ""  # how it hangs together with the one before it in `Report.errors`: "", "cause", "context", "group"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What a framework's integration may say and do. `server/main.py` asks; `devserver/integrations/` answers.
 
-An integration is chosen by what the load imported, so a framework that the app does not use is never imported for it. Every method
-has a harmless default: an integration overrides what its framework needs. Runs in the server process.
+An integration is chosen by what the load imported, so a framework that the app does not use is never imported
+for it. Every method has a harmless default: an integration overrides what its framework needs. Runs in the server process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +14,15 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StaticMount:
-    """Files to serve under a URL prefix. `find` maps the rest of the path (already decoded once) to a file or None; the static
-    handler checks that the file lies in one of `roots` unless `trusted` (the framework's own finders decided)."""
+    """Files to serve under a URL prefix.
+
+    `find` maps the rest of the path (decoded once) to a file, or None: the framework's own finders decide. Without it the
+    static handler looks in `roots`, in order.
+    """
 
     url: str  # begins and ends with "/"
     roots: tuple[Path, ...] = ()
-    find: object | None = None  # Callable[[str], Path | None]
+    find: Callable[[str], Path | None] | None = None
     index: bool = False  # serve index.html for folders
 
 
@@ -47,7 +50,8 @@ class Integration(Protocol):
         """Is `app` (or what it wraps) this framework's? Must not import the framework unless it is in `modules`."""
 
     def loaded(self, app: object) -> Integrated:
-        """After the target is loaded, before it serves: do what a first request would do and is pure; say what you found."""
+        """After the target is loaded, before it serves: do what a first request would do
+        and is pure; say what you found."""
 
     def before_freeze(self) -> None:
         """A checkpoint is about to be made (close database connections …)."""
