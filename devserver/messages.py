@@ -239,7 +239,7 @@ def decode(line: bytes) -> Message:
     try:
         data = json.loads(line)
         cls = _TYPES[data.pop("type")]
-        return typing.cast("Message", _reader(cls)(data))
+        return typing.cast("Message", _reader(typing.cast("Hashable", cls))(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"not a message: {line[:200]!r}") from error
 
@@ -263,11 +263,11 @@ class Framing:
         return [decode(bytes(line)) for line in lines]
 
 
-def _plain_fields(value: object) -> dict[str, object]:
+def _plain_fields(value: typing.Any) -> dict[str, object]:
     return {field: _plain(getattr(value, field)) for field in _field_names(type(value))}
 
 
-def _plain(value: object) -> object:
+def _plain(value: typing.Any) -> object:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, tuple | list):
@@ -275,9 +275,13 @@ def _plain(value: object) -> object:
     return _plain_fields(value)
 
 
-@cache
+_names: dict[type, tuple[str, ...]] = {}
+
+
 def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(cls))
+    if cls not in _names:
+        _names[cls] = tuple(field.name for field in dataclasses.fields(cls))
+    return _names[cls]
 
 
 @cache
@@ -285,8 +289,8 @@ def _reader(hint: Hashable) -> Callable[[typing.Any], object]:
     """A function that turns what json.loads gave into a value of the annotated type."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint)
-        readers = {name: _reader(hints[name]) for name in _field_names(hint)}
+        hints: dict[str, Hashable] = typing.get_type_hints(hint)
+        readers = {name: _reader(hints[name]) for name in hints}
         cls: type = hint
 
         def read_fields(data: dict[str, typing.Any]) -> object:
@@ -301,7 +305,7 @@ def _reader(hint: Hashable) -> Callable[[typing.Any], object]:
         return lambda values: tuple(read(value) for read, value in zip(items, values, strict=True))
     if origin in (typing.Union, types.UnionType):
         (inner,) = [arg for arg in args if arg is not type(None)]
-        read = _reader(inner)
+        read = _reader(typing.cast("Hashable", inner))
         return lambda value: None if value is None else read(value)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint

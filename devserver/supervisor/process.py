@@ -1,0 +1,75 @@
+"""The roots as the supervisor sees them: spawn, adopt what they leave, end by deadline, reap.
+
+Runs in the supervisor. Imports nothing slow: the root is spawned before the supervisor itself is fully imported, so that both
+start side by side. The root's environment and standard streams are the supervisor's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+
+CHANNEL_FD = 3
+"""The descriptor number on which a root finds its end of the channel."""
+
+
+@dataclass(slots=True)
+class RootProcess:
+    """A root: its pid, our end of its channel."""
+
+    pid: int
+    sock: socket.socket
+    status: int | None = field(default=None)  # as subprocess has it, once reaped
+
+    def abandon(self) -> None:
+        """End it: at the end of file a root kills all it has below and exits. Reaps it."""
+        self.sock.close()
+        self.reap(block=True)
+
+    def reap(self, *, block: bool = False) -> int | None:
+        """Its exit status if it ended (negative for a signal), else None."""
+        if self.status is None:
+            try:
+                pid, status = os.waitpid(self.pid, 0 if block else os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.pid, 0
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status
+
+    def kill(self) -> None:
+        """SIGKILL, for a root that does not answer."""
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def spawn_root() -> RootProcess:
+    """Start a fresh interpreter that imports the engine and waits for `Configure`.
+
+    `-P` keeps the current folder off its path: a student's `random.py` or `email.py` must not kill it.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with theirs:
+        argv = [sys.executable, "-P", *_interpreter_flags(), "-m", "devserver.server"]
+        pid = os.posix_spawn(
+            sys.executable,
+            argv,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), CHANNEL_FD)],
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE],
+        )
+    return RootProcess(pid, ours)
+
+
+def _interpreter_flags() -> list[str]:
+    """The flags of this interpreter that user code can notice."""
+    flags = ["-O"] * sys.flags.optimize
+    flags += [f"-W{option}" for option in sys.warnoptions]
+    flags += [f"-X{name}" if value is True else f"-X{name}={value}" for name, value in sys._xoptions.items()]
+    if sys.flags.dont_write_bytecode:
+        flags.append("-B")
+    return flags

@@ -1,0 +1,574 @@
+"""The life cycle as a pure table: (state, event) → (state, commands).
+
+Runs in the supervisor, inside `loop.py`, which turns what happens outside into events and carries the commands out. Here is no
+process, socket, clock or print. Rules that hold:
+
+- At most one server is loading or serving (`current`), at most one drains, at most one stands in with a page for one that hangs
+  or died.
+- The old server stops accepting the moment a change is acted on; connections wait in the backlog until the new one serves.
+- A newer change overtakes a running load.
+- While a debugger prompt is open nothing is killed, drained or resumed; the wish to load waits (`wanted`).
+- Every `Drain` and every stop starts a deadline, and the deadline ends in a kill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
+from typing import assert_never
+
+from devserver.report import Report
+
+HANG_S = 5.0
+"""How long a load may take before the page says where it hangs."""
+SETTLED_S = 1.0
+"""A server that lived this long after it began to serve did not die at its start."""
+MAX_EARLY_DEATHS = 3
+"""So many deaths in a row at start, and only a save tries again."""
+SHUTDOWN_S = 0.9
+"""What a server gets on top of the grace of its requests for its own shutdown (lifespan, atexit)."""
+MAX_ROOT_DEATHS = 3
+
+
+class Phase(StrEnum):
+    LOADING = "loading"
+    READY = "ready"  # loaded, asked to serve
+    SERVING = "serving"
+
+
+class Role(StrEnum):
+    TARGET = "target"
+    STAND_IN = "stand-in"  # serves a page about a target that hangs or died
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    number: int
+    role: Role = Role.TARGET
+    phase: Phase = Phase.LOADING
+    broken: bool = False  # the load raised: it serves the error page
+    used: bool = False  # a request has begun
+    exclusive: tuple[str, ...] = ()
+
+
+class Timer(Enum):
+    HANG = auto()
+    SETTLED = auto()
+    END = auto()  # a drained server has to be gone
+    STOP = auto()  # everything has to be gone
+
+
+# --- events: what happened ---
+
+
+@dataclass(frozen=True, slots=True)
+class RootStarted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RootEnded:
+    """The current root is gone, and with it everything below it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    server: int
+    exclusive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRaised:
+    server: int
+    report: Report
+    exclusive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A server accepts."""
+
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class TookExclusive:
+    server: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    server: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackRead:
+    """Where a hung load stands, or the last words of a dead server, as a report for a page."""
+
+    server: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeDecided:
+    """The planner's word, or a key: load anew from the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartDecided:
+    """The planner's word, or a key: load anew in a fresh interpreter."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshDecided:
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOpened:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptClosed:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    timer: Timer
+    server: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Ctrl-C, SIGTERM, SIGHUP."""
+
+
+Event = (
+    RootStarted
+    | RootEnded
+    | Loaded
+    | LoadRaised
+    | Began
+    | RequestArrived
+    | TookExclusive
+    | Ended
+    | StackRead
+    | ResumeDecided
+    | RestartDecided
+    | RefreshDecided
+    | PromptOpened
+    | PromptClosed
+    | TimerFired
+    | StopAsked
+)
+
+
+# --- commands: what is to be done ---
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRoot:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRoot:
+    """The current root gets no more work: it ends when its last server has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Fork `server` from the root."""
+
+    server: int
+    stand_in: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetServe:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetDrain:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillServer:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    server: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    timer: Timer
+    server: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStack:
+    """Ask a hung server for its stack (`status` is None) or make a report of how a dead one ended."""
+
+    server: int
+    status: int | None = None
+
+
+class Notice(Enum):
+    """What a person is told; the words are `console`'s."""
+
+    SERVING = auto()  # the new server answers
+    LOAD_FAILED = auto()
+    HANGS = auto()
+    DIED_LOADING = auto()
+    DIED_SERVING = auto()
+    GAVE_UP = auto()
+    WAITING_FOR_PROMPT = auto()
+    WAITING_FOR_EXCLUSIVE = auto()
+    GRACE_OVER = auto()
+    ROOT_DIED = auto()
+    STOPPING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    notice: Notice
+    server: int = 0
+    report: Report | None = None
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    code: int
+
+
+Command = (
+    SpawnRoot | RetireRoot | Resume | LetServe | LetDrain | KillServer | Refresh | StartTimer | ReadStack | Tell | Exit
+)
+
+
+class Wanted(StrEnum):
+    NOTHING = ""
+    RESUME = "resume"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    grace_s: float = 2.0
+    reload: bool = True
+    root_up: bool = False
+    last_number: int = 0
+    current: Server | None = None
+    stand_in: Server | None = None
+    draining: Server | None = None
+    wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
+    prompt: int = 0  # the server whose debugger prompt is open
+    early_deaths: int = 0
+    root_deaths: int = 0
+    stopping: bool = False
+    stopped_twice: bool = False
+
+    def servers(self) -> tuple[Server, ...]:
+        return tuple(s for s in (self.current, self.stand_in, self.draining) if s is not None)
+
+
+Step = tuple[State, list[Command]]
+
+
+def start(*, grace_s: float, reload: bool) -> State:
+    """The state before anything has happened. The root has been spawned already."""
+    return State(grace_s=grace_s, reload=reload)
+
+
+def advance(state: State, event: Event) -> Step:
+    """What `event` means in `state`. Pure and total: an event about a server that is no more changes nothing."""
+    match event:
+        case StopAsked():
+            return _stop(state)
+        case TimerFired(timer=Timer.STOP):
+            return _kill_all(state)
+        case Ended():
+            return _ended(state, event)
+        case TimerFired():
+            return _timer_fired(state, event)
+        case _ if state.stopping:
+            return state, []
+        case RootStarted():
+            return _load_if_possible(replace(state, root_up=True))
+        case RootEnded():
+            return _root_ended(state, event)
+        case Loaded():
+            return _loaded(state, event.server, event.exclusive, None)
+        case LoadRaised():
+            return _loaded(state, event.server, event.exclusive, event.report)
+        case Began():
+            return _began(state, event.server)
+        case RequestArrived():
+            return _update_current(state, event.server, used=True)
+        case TookExclusive():
+            held = state.current.exclusive if state.current else ()
+            return _update_current(state, event.server, exclusive=(*held, event.what))
+        case StackRead():
+            return _stack_read(state, event)
+        case ResumeDecided():
+            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESUME)
+        case RestartDecided():
+            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESTART)
+        case RefreshDecided():
+            if state.current is None:
+                return state, []
+            return state, [Refresh(state.current.number, event.paths)]
+        case PromptOpened():
+            return replace(state, prompt=event.server), []
+        case PromptClosed():
+            return _prompt_closed(state, event.server)
+        case _:
+            assert_never(event)
+
+
+# --- loading ---
+
+
+def _want(state: State, wanted: Wanted) -> Step:
+    """A load is wanted. A restart that is wanted already is not weakened to a resume."""
+    if state.wanted is Wanted.RESTART:
+        wanted = Wanted.RESTART
+    state = replace(state, wanted=wanted)
+    if state.prompt:
+        return state, [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
+    return _load_if_possible(state)
+
+
+def _load_if_possible(state: State) -> Step:
+    """Begin the load that is wanted, unless a prompt is open, the root is not there, or the old server has to be gone first."""
+    if state.wanted is Wanted.NOTHING or state.prompt or state.stopping:
+        return state, []
+    if not state.root_up:
+        return state, []  # the root that is starting has read nothing yet: it will load the newest state
+    state, commands = _put_aside(state)
+    if state.draining is not None and state.draining.exclusive:
+        return state, [*commands, Tell(Notice.WAITING_FOR_EXCLUSIVE, detail=", ".join(state.draining.exclusive))]
+    if state.wanted is Wanted.RESTART:
+        return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
+    number = state.last_number + 1
+    state = replace(state, last_number=number, current=Server(number), wanted=Wanted.NOTHING)
+    return state, [*commands, Resume(number), StartTimer(Timer.HANG, number, HANG_S)]
+
+
+def _put_aside(state: State) -> Step:
+    """End the current server and its stand-in: a loading one is killed, a serving one drained."""
+    commands: list[Command] = []
+    for server in (state.stand_in, state.current):
+        if server is None:
+            continue
+        if server.phase is Phase.LOADING:
+            commands.append(KillServer(server.number))
+            continue
+        if state.draining is not None:
+            commands.append(KillServer(state.draining.number))
+        state = replace(state, draining=server)
+        commands += _drain(state, server)
+    return replace(state, current=None, stand_in=None), commands
+
+
+def _drain(state: State, server: Server) -> list[Command]:
+    return [LetDrain(server.number), StartTimer(Timer.END, server.number, state.grace_s + SHUTDOWN_S)]
+
+
+def _loaded(state: State, number: int, exclusive: tuple[str, ...], report: Report | None) -> Step:
+    """A target or a stand-in is ready to serve."""
+    if state.stand_in is not None and state.stand_in.number == number:
+        return replace(state, stand_in=replace(state.stand_in, phase=Phase.READY)), [LetServe(number)]
+    current = state.current
+    if current is None or current.number != number:
+        return state, []
+    if report is not None and not state.reload:
+        state, commands = _kill_all(replace(state, stopping=True))
+        tell = Tell(Notice.LOAD_FAILED, number, report)
+        return state, [tell, *(c for c in commands if not isinstance(c, Exit)), Exit(1)]
+    current = replace(current, phase=Phase.READY, exclusive=exclusive, broken=report is not None)
+    state, done = _dismiss_stand_in(state)
+    done.append(LetServe(number))
+    if report is not None:
+        done.append(Tell(Notice.LOAD_FAILED, number, report))
+    return replace(state, current=current), done
+
+
+def _dismiss_stand_in(state: State) -> Step:
+    """The page has served its turn: what it stood in for is ready."""
+    page = state.stand_in
+    if page is None:
+        return state, []
+    if page.phase is Phase.LOADING:
+        return replace(state, stand_in=None), [KillServer(page.number)]
+    commands: list[Command] = []
+    if state.draining is not None:
+        commands.append(KillServer(state.draining.number))
+    return replace(state, stand_in=None, draining=page), [*commands, *_drain(state, page)]
+
+
+def _began(state: State, number: int) -> Step:
+    if state.stand_in is not None and state.stand_in.number == number:
+        return replace(state, stand_in=replace(state.stand_in, phase=Phase.SERVING)), []
+    if state.current is None or state.current.number != number:
+        return state, []
+    state = replace(state, current=replace(state.current, phase=Phase.SERVING))
+    return state, [Tell(Notice.SERVING, number), StartTimer(Timer.SETTLED, number, SETTLED_S)]
+
+
+def _update_current(state: State, number: int, **fields: object) -> Step:
+    if state.current is None or state.current.number != number:
+        return state, []
+    return replace(state, current=replace(state.current, **fields)), []  # type: ignore[arg-type]
+
+
+# --- ends ---
+
+
+def _ended(state: State, event: Ended) -> Step:
+    number = event.server
+    commands: list[Command] = []
+    was = next((server for server in state.servers() if server.number == number), None)
+    if was is None:
+        return _exit_if_all_gone(state, [])
+    prompt_lost = state.prompt == number
+    if prompt_lost:
+        state = replace(state, prompt=0)
+    if state.draining is not None and state.draining.number == number:
+        state = replace(state, draining=None)
+    elif state.stand_in is not None and state.stand_in.number == number:
+        state = replace(state, stand_in=None)
+    elif not state.stopping:
+        assert state.current is not None
+        return _died(replace(state, current=None), state.current, event.status)
+    else:
+        state = replace(state, current=None)
+    if state.stopping:
+        return _exit_if_all_gone(state, commands)
+    return _load_if_possible(state)
+
+
+def _died(state: State, server: Server, status: int) -> Step:
+    """The current server ended although nobody asked it to. Try again, unless it keeps dying at its start."""
+    loading = server.phase is Phase.LOADING
+    tell = Tell(Notice.DIED_LOADING if loading else Notice.DIED_SERVING, server.number, status=status)
+    if loading and not state.reload:
+        return replace(state, stopping=True), [tell, *_kill_all(state)[1], Exit(1)]
+    early = server.phase is not Phase.SERVING or not server.used
+    state = replace(state, early_deaths=state.early_deaths + 1 if early else 0)
+    if state.wanted is Wanted.NOTHING and state.early_deaths >= MAX_EARLY_DEATHS:
+        return state, [tell, Tell(Notice.GAVE_UP, server.number), ReadStack(server.number, status)]
+    if state.wanted is Wanted.NOTHING:
+        state = replace(state, wanted=Wanted.RESUME)
+    state, commands = _load_if_possible(state)
+    return state, [tell, *commands]
+
+
+def _root_ended(state: State, event: RootEnded) -> Step:
+    """Somebody killed the root, and the servers with it."""
+    gone = replace(state, root_up=False, current=None, stand_in=None, draining=None, prompt=0, wanted=Wanted.RESUME)
+    gone = replace(gone, root_deaths=state.root_deaths + 1)
+    tell = Tell(Notice.ROOT_DIED, status=event.status)
+    if gone.root_deaths > MAX_ROOT_DEATHS:
+        return replace(gone, stopping=True), [tell, Exit(1)]
+    return gone, [tell, SpawnRoot()]
+
+
+# --- time ---
+
+
+def _timer_fired(state: State, event: TimerFired) -> Step:
+    number = event.server
+    match event.timer:
+        case Timer.HANG:
+            current = state.current
+            if current is None or current.number != number or current.phase is not Phase.LOADING or state.stopping:
+                return state, []
+            if state.prompt == number:  # a person sits at a prompt: that is no hang
+                return state, [StartTimer(Timer.HANG, number, HANG_S)]
+            return state, [ReadStack(number)]
+        case Timer.SETTLED:
+            if state.current is not None and state.current.number == number:
+                return replace(state, early_deaths=0, root_deaths=0), []
+            return state, []
+        case Timer.END:
+            if state.prompt == number:
+                return state, [StartTimer(Timer.END, number, state.grace_s + SHUTDOWN_S)]
+            if any(server.number == number for server in state.servers()):
+                return state, [KillServer(number), Tell(Notice.GRACE_OVER, number)]
+            return state, []
+        case Timer.STOP:
+            return _kill_all(state)
+        case _:
+            assert_never(event.timer)
+
+
+def _stack_read(state: State, event: StackRead) -> Step:
+    """A page can be made: for the current server that hangs, or for the last one that died."""
+    hangs = state.current is not None and state.current.number == event.server
+    if hangs:
+        assert state.current is not None
+        if state.current.phase is not Phase.LOADING or state.stand_in is not None:
+            return state, []
+    elif state.current is not None or state.stand_in is not None or not state.root_up:
+        return state, []  # a new load has begun since
+    number = state.last_number + 1
+    state = replace(state, last_number=number, stand_in=Server(number, Role.STAND_IN))
+    commands: list[Command] = [Resume(number, event.report)]
+    if hangs:
+        commands.append(Tell(Notice.HANGS, event.server, event.report))
+    return state, commands
+
+
+# --- the prompt, the stop ---
+
+
+def _prompt_closed(state: State, number: int) -> Step:
+    if state.prompt != number:
+        return state, []
+    return _load_if_possible(replace(state, prompt=0))
+
+
+def _stop(state: State) -> Step:
+    if state.stopping:
+        return _kill_all(state)
+    state = replace(state, stopping=True, wanted=Wanted.NOTHING)
+    commands: list[Command] = [Tell(Notice.STOPPING), StartTimer(Timer.STOP, 0, state.grace_s + SHUTDOWN_S)]
+    for server in state.servers():
+        if server.phase is Phase.LOADING:
+            commands.append(KillServer(server.number))
+        elif server is not state.draining:
+            commands.append(LetDrain(server.number))
+    return _exit_if_all_gone(state, commands)
+
+
+def _kill_all(state: State) -> Step:
+    """No more waiting."""
+    commands: list[Command] = [KillServer(server.number) for server in state.servers()]
+    return replace(state, stopping=True, stopped_twice=True), [*commands, Exit(0)]
+
+
+def _exit_if_all_gone(state: State, commands: list[Command]) -> Step:
+    if state.stopping and not state.servers():
+        return state, [*commands, Exit(0)]
+    return state, commands
