@@ -1,0 +1,125 @@
+# `make help` lists what there is. Variables: PYTHON (interpreter of the environment), VENV (where it goes),
+# ARGS (passed on: `make test ARGS="-k wsgi"`, `make run ARGS="--port 0"`, `make bench ARGS=--quick`).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+EXAMPLE := docs/examples/django_project
+VERSIONS := 3.11 3.12 3.13
+ARGS ?=
+
+# An interpreter counts if it runs (a pyenv shim may not), is new enough and can make environments.
+USABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
+PYENV := $${PYENV_ROOT:-$$HOME/.pyenv}/versions
+PYTHON ?= $(shell \
+	for python in python3 python3.13 python3.12 python3.11 $(PYENV)/3.1[1-9]*/bin/python; do \
+		if "$$python" -c '$(USABLE)' >/dev/null 2>&1; then command -v "$$python"; break; fi; \
+	done)
+
+# $(call debian,command:package ...) installs the packages whose command is missing, where that is allowed.
+define debian
+@missing=; \
+for pair in $(1); do \
+	command -v "$${pair%%:*}" >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; \
+done; \
+if [ -n "$$missing" ]; then $(call apt_install,$$missing); fi
+endef
+
+define apt_install
+if [ "$$(id -u)" = 0 ]; then sudo=; else sudo="sudo -n"; fi; \
+if ! command -v apt-get >/dev/null 2>&1 || ! $$sudo true >/dev/null 2>&1; then \
+	echo "make: missing:$(1). Install them first (Debian: apt-get install$(1))." >&2; exit 1; \
+fi; \
+echo "Installing the Debian packages$(1) …"; \
+{ $$sudo apt-get -qq update || true; } && \
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y$(1) >/dev/null
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/.run-installed ## serve the example Django project with reload (makes the environment first)
+	@cd $(EXAMPLE) && "$(abspath $(PY))" manage.py migrate --verbosity 0
+	@cd $(EXAMPLE) && exec "$(abspath $(VENV))/bin/devserver" run $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev-installed debian-test ## install all that the tests need, then run the whole suite
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+.PHONY: test-all
+test-all: ## the suite under Python 3.11, 3.12 and 3.13
+	@failed=; \
+	for version in $(VERSIONS); do \
+		python=; \
+		for candidate in python$$version $(PYENV)/$$version.*/bin/python; do \
+			if "$$candidate" -c '$(USABLE)' >/dev/null 2>&1; then python=$$candidate; fi; \
+		done; \
+		echo "== Python $$version"; \
+		if [ -z "$$python" ]; then \
+			echo "make: no python$$version on PATH or under pyenv." >&2; failed="$$failed $$version"; \
+		else \
+			$(MAKE) test VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
+		fi; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make: failed under Python$$failed." >&2; exit 1; fi
+
+.PHONY: check
+check: lint types ## lint, types, and whether the generated docs are up to date
+	@$(PY) -m devserver.options | diff -u docs/options.md - || \
+		{ echo "make: docs/options.md is out of date; run make docs" >&2; exit 1; }
+
+.PHONY: lint
+lint: $(VENV)/.dev-installed ## ruff (rules and format) and the layers of the design
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(VENV)/bin/lint-imports
+
+.PHONY: types
+types: $(VENV)/.dev-installed ## mypy, strict
+	$(PY) -m mypy
+
+.PHONY: docs
+docs: $(VENV)/.dev-installed ## write docs/options.md from the definitions of the options
+	$(PY) -m devserver.options > $(VENV)/options.md
+	mv $(VENV)/options.md docs/options.md
+
+.PHONY: bench
+bench: $(VENV)/.dev-installed debian-bench ## run the benchmarks beside other servers, write docs/benchmarks.md
+	$(PY) -m tests.benchmarks.run $(ARGS)
+
+.PHONY: install
+install: $(VENV)/.dev-installed ## make the environment with all development tools, run nothing
+
+.PHONY: clean
+clean: ## remove environments, caches and build results
+	rm -rf .venv .venv-* tests/benchmarks/env build dist htmlcov .coverage .coverage.*
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find devserver tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian packages that the suite and the benchmarks use.
+.PHONY: debian-test debian-bench
+debian-test:
+	$(call debian,git:git tmux:tmux)
+debian-bench:
+	$(call debian,wrk:wrk)
+
+# A stamp is younger than pyproject.toml once its packages are installed. Dependency groups came with pip 25.1.
+$(VENV)/.dev-installed: pyproject.toml $(PY)
+	$(PY) -m pip install --quiet 'pip>=25.1'
+	$(PY) -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(VENV)/.run-installed: pyproject.toml $(EXAMPLE)/requirements.txt $(PY)
+	$(PY) -m pip install --quiet --editable . --requirement $(EXAMPLE)/requirements.txt
+	@touch $@
+
+$(PY):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "make: no Python 3.11 or newer with venv found; name one: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || { $(call apt_install, python3-venv); }
+	"$(PYTHON)" -m venv --clear $(VENV)
