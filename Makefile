@@ -47,7 +47,7 @@ run: $(VENV)/.run-installed ## serve the example Django project with reload (mak
 	@cd $(EXAMPLE) && exec "$(abspath $(VENV))/bin/devserver" run $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev-installed debian-test ## install all that the tests need, then run the whole suite
+test: debian-test $(VENV)/.dev-installed ## install all that the tests need, then run the whole suite
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: test-all
@@ -88,7 +88,7 @@ docs: $(VENV)/.dev-installed ## write docs/options.md from the definitions of th
 	mv $(VENV)/options.md docs/options.md
 
 .PHONY: bench
-bench: $(VENV)/.dev-installed debian-bench ## run the benchmarks beside other servers, write docs/benchmarks.md
+bench: debian-bench $(VENV)/.dev-installed ## run the benchmarks beside other servers, write docs/benchmarks.md
 	$(PY) -m tests.benchmarks.run $(ARGS)
 
 .PHONY: install
