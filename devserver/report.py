@@ -1,7 +1,9 @@
-"""An error as plain data: what every rendering (terminal, page, JSON, text) shows, and its codec.
+"""An error as plain data: what every rendering (terminal, page, JSON, text) shows.
 
-Made by `server/web/tracebacks.py` from a live exception, or from a dead process's last words; rendered by
-`terminal.py` and `server/web/pages.py`. Holds no live object: a Report can be sent to another process.
+Made by `server/web/tracebacks.py` from a live exception and by `lastwords.py` from what a dead or hanging process left;
+rendered by `terminal_report.py` and `server/web/pages.py`. Runs in every process.
+Rules that hold: no live object (a Report can be sent to another process), all texts are raw (each rendering escapes for
+its own medium), sizes are bounded by whoever makes one.
 """
 
 from __future__ import annotations
@@ -48,17 +50,45 @@ class Frame:
     is_user: bool  # the user's code, not a library's
     source: tuple[SourceLine, ...]  # around `line`; empty when there is none
     locals: tuple[Local, ...] = ()
+    within: str = ""  # the quotes of the string in which `source` begins, if it does: a highlighter needs them
+    skipped: int = 0  # how many frames were left out between the one before and this one
+
+    def marked(self, line: SourceLine) -> tuple[int, int]:
+        """The range of `line.text` that the columns point at, (0, 0) for none; past the end for what is missing there."""
+        last = self.end_line or self.line
+        if self.column is None or not self.line <= line.number <= last:
+            return 0, 0
+        length = len(line.text.rstrip())
+        start = self.column if line.number == self.line else len(line.text) - len(line.text.lstrip())
+        if line.number == self.line and start >= length:
+            return length, length + 1
+        end = length if line.number < last or self.end_column is None else min(self.end_column, length)
+        return (start, end) if start < end else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
     """One exception of the chain."""
 
-    type_name: str  # qualified, `builtins.` left out
+    type_name: str  # qualified, `builtins.` left out; "" for DEATH and HANG, which are no exceptions
     message: str
     frames: tuple[Frame, ...]
     notes: tuple[str, ...] = ()
-    link: str = ""  # how it hangs together with the one before it in `Report.errors`: "", "cause", "context", "group"
+    link: str = ""  # how it hangs together with its parent: "" (the first), "cause", "context", "group"
+    parent: int | None = None  # index in `Report.errors` of the one whose cause, context or member this is
+    bases: tuple[str, ...] = ()  # its class and that class's bases, named as in `type_name`; what hints match on
+    facts: tuple[tuple[str, str], ...] = ()  # what it carries beside its message: ("name", "yaml"), ("errno", "98")
+
+    @property
+    def place(self) -> Frame | None:
+        """Where to look first: the innermost frame of the user's code, else the innermost of all."""
+        return next(
+            (frame for frame in reversed(self.frames) if frame.is_user), self.frames[-1] if self.frames else None
+        )
+
+    def fact(self, name: str) -> str:
+        """The first fact of that name, or the empty string."""
+        return next((value for key, value in self.facts if key == name), "")
 
 
 @dataclass(frozen=True, slots=True)

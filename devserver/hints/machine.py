@@ -1,0 +1,59 @@
+"""Hints for what lies outside of the code: ports, services, and how processes end. Pure; runs in every process."""
+
+from __future__ import annotations
+
+from devserver.hints.case import Case
+from devserver.report import Advice
+
+
+def connection_refused(case: Case) -> Advice | None:
+    match = case.matched(r"(?:port |:|', )(\d{2,5})\b")
+    services = {"5432": "PostgreSQL", "3306": "MySQL", "6379": "Redis", "11211": "Memcached", "27017": "MongoDB"}
+    services |= {"5672": "RabbitMQ", "9200": "Elasticsearch", "1025": "a mail catcher", "25": "a mail server"}
+    if not match:
+        return Advice(
+            "Nothing listens at the address that the code connects to: start that service, or check the address."
+        )
+    name = services.get(match[1], "the service")
+    return Advice(f"Nothing listens on port {match[1]}: start {name}, or check host and port in the settings.")
+
+
+def refused_in_message(case: Case) -> Advice | None:
+    return connection_refused(case) if case.matched(r"[Cc]onnection refused|Errno 111\b") else None
+
+
+def address_in_use(case: Case) -> Advice | None:
+    if case.error.fact("errno") not in {"98", "48"} and not case.matched(r"[Aa]ddress already in use"):
+        return None
+    return Advice(
+        "The code opens a port that is taken, perhaps by another run of the same program. A server started on import"
+        ' (app.run(), serve_forever()) belongs below `if __name__ == "__main__":`.'
+    )
+
+
+def death(case: Case) -> Advice | None:
+    match case.error.fact("signal"):
+        case "SIGSEGV" | "SIGBUS" | "SIGILL" | "SIGFPE":
+            return Advice(
+                "Such an end comes from a compiled extension, not from Python code: see which call was the last,"
+                " and try another version of that package."
+            )
+        case "SIGKILL":
+            return Advice(
+                "Someone killed the process. If nobody did, it was the system for lack of memory (see dmesg)."
+            )
+        case "SIGABRT":
+            return Advice("A compiled extension gave up (abort); what it wrote just before says why.")
+        case _ if "exit" in case.error.bases:
+            return Advice("The code ended the process (os._exit() or a library's exit): raise an exception instead.")
+    return None
+
+
+def hang(case: Case) -> Advice | None:
+    place = case.error.place
+    if place is None:
+        return Advice("Save the file once the cause is found: the load begins anew.")
+    return Advice(
+        f"The load is at {place.display_path}, line {place.line}. If that should not take long, move it out of"
+        " the import, into a function; a save begins the load anew."
+    )

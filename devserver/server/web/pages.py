@@ -1,0 +1,300 @@
+"""What the server itself shows in place of the app: the error page, the page of a load that hangs, the page of a death.
+
+Pure but for reading our own asset files once; runs in the server process. Rules that hold: one Report, as HTML, JSON or plain
+text, by what the client accepts; the page needs neither script nor network; it allows exactly our own style and script (CSP by
+hash); every value goes through the template's escaping; answers are not to be stored or sniffed.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from itertools import groupby
+from typing import NamedTuple
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from devserver.highlight import Ink, Piece, highlighted
+from devserver.report import ErrorInfo, Frame, Occasion, Report
+from devserver.server.web.mustache import Template
+from devserver.source import package_of
+from devserver.terminal import Style
+from devserver.terminal_report import report_text
+
+MAX_OPEN_FRAMES = 3
+TEXT_WIDTH = 100
+RETRY_AFTER_S = 2
+
+_LABELS = {
+    Occasion.LOAD: "The app could not be loaded",
+    Occasion.REQUEST: "An error in the app",
+    Occasion.WEBSOCKET: "An error in a WebSocket handler",
+    Occasion.LIFESPAN: "An error in the app's lifespan",
+    Occasion.BACKGROUND: "An error in the background",
+    Occasion.DEATH: "The server process ended",
+    Occasion.HANG: "Still loading",
+}
+_LINKS = {"cause": "Caused by", "context": "While handling", "group": "In the group"}
+_INK_STYLES = {Ink.NUMBER: "number-literal"}  # "number" is the line's
+_SAFE_METHODS = frozenset({"GET", "HEAD", "WEBSOCKET"})
+
+
+class MediaType(StrEnum):
+    HTML = "text/html"
+    JSON = "application/json"
+    TEXT = "text/plain"
+
+
+class Page(NamedTuple):
+    """An answer, ready for ASGI."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def negotiate(accept: str) -> MediaType:
+    """What to send for this `Accept` (RFC 9110 §12.5.1): HTML or JSON only to who names it, plain text to all others.
+
+    Browsers name text/html; curl, wget and most HTTP libraries send `*/*`.
+    """
+    best = MediaType.TEXT, 0.0
+    for name, quality in parse_accept_header(accept, MIMEAccept):
+        media_type = _named(name)
+        if media_type is not None and quality > best[1]:
+            best = media_type, quality
+    return best[0]
+
+
+def render(report: Report, accept: str, *, run: str, reload: bool = True) -> Page:
+    """The answer that shows `report`: 503 for a load that hangs, else 500.
+
+    `run` is the id of the server that sends it: the page asks `/__devserver__/state` and reloads when another one answers,
+    unless `reload` is false.
+    """
+    media_type = negotiate(accept)
+    match media_type:
+        case MediaType.HTML:
+            text = _html(report, run=run, reload=reload)
+        case MediaType.JSON:
+            text = json.dumps({"run": run, **dataclasses.asdict(report)}, indent=1) + "\n"
+        case MediaType.TEXT:
+            text = report_text(report, Style(width=TEXT_WIDTH)) + "\n"
+    body = text.encode("utf-8", "backslashreplace")  # undecodable file names come as lone surrogates
+    hangs = report.occasion is Occasion.HANG
+    headers = [
+        ("content-type", media_type if media_type is MediaType.JSON else f"{media_type}; charset=utf-8"),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+        ("content-security-policy", _policy(media_type)),
+        ("referrer-policy", "no-referrer"),
+        ("vary", "accept"),
+        ("x-content-type-options", "nosniff"),
+        *([("retry-after", str(RETRY_AFTER_S))] if hangs else []),
+    ]
+    return Page(
+        503 if hangs else 500, tuple((name.encode("ascii"), value.encode("ascii")) for name, value in headers), body
+    )
+
+
+def _named(media_type: str) -> MediaType | None:
+    if media_type in {"text/html", "application/xhtml+xml"}:
+        return MediaType.HTML
+    if media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json")):
+        return MediaType.JSON
+    return MediaType.TEXT if media_type in {"text/plain", "text/*"} else None
+
+
+# --- the page ---
+
+
+def _html(report: Report, *, run: str, reload: bool) -> str:
+    errors = list(_errors(report))
+    hangs = report.occasion is Occasion.HANG
+    first = report.errors[0] if report.errors else None
+    repeatable = report.request is None or report.request.method in _SAFE_METHODS
+    view = {
+        "run": run,
+        "reload": ("auto" if repeatable else "ask") if reload else "off",
+        "refresh": RETRY_AFTER_S if hangs else None,
+        "page_title": report.title,
+        "icon_color": "3b82d6" if hangs else "d64545",
+        "occasion": report.occasion,
+        "occasion_label": _LABELS[report.occasion],
+        "type_name": first.type_name if first else "",
+        "message": first.message if first else report.title,
+        "detail": report.detail,
+        "watch_text": "This page follows the load by itself."
+        if hangs
+        else "This page reloads by itself after the fix.",
+        "watch_text_without_script": "" if hangs else "Reload this page after the fix.",
+        "has_advice": bool(report.advice),
+        "advice": [{"pieces": list(_prose(advice.text)), "command": advice.command} for advice in report.advice],
+        "errors": errors,
+        "stack": report.stack,
+        "stack_open": not any(error.frames for error in report.errors),
+        "request": _request(report),
+        "text_report": report_text(report, Style(width=TEXT_WIDTH)),
+        "versions": [{"name": name, "version": version} for name, version in report.versions],
+    }
+    return _template().render(view)
+
+
+def _prose(text: str) -> Iterator[Mapping[str, str]]:
+    """Text in which `code` stands between backticks."""
+    for index, part in enumerate(text.split("`")):
+        yield {"code": part, "text": ""} if index % 2 else {"code": "", "text": part}
+
+
+def _request(report: Report) -> Mapping[str, object] | None:
+    request = report.request
+    if request is None:
+        return None
+    return {
+        "method": request.method,
+        "url": request.url,
+        "http_version": request.http_version,
+        "client": request.client,
+        "headers": [{"name": name, "value": value} for name, value in request.headers],
+    }
+
+
+def _errors(report: Report) -> Iterator[Mapping[str, object]]:
+    opened = 0
+    for index, error in enumerate(report.errors):
+        frames = _frames_to_open(error, MAX_OPEN_FRAMES - opened, is_first=index == 0)
+        opened += len(frames)
+        yield {
+            "link": _LINKS.get(error.link, error.link),
+            "type_name": error.type_name,
+            "message": error.message,
+            "notes": list(error.notes),
+            "runs": list(_runs(error, frames)),
+        }
+
+
+def _frames_to_open(error: ErrorInfo, count: int, *, is_first: bool) -> tuple[Frame, ...]:
+    """The innermost of the user's; without any, the innermost of all, for of the first error something has to be seen."""
+    places: dict[tuple[str, int, str], Frame] = {}
+    for frame in reversed(error.frames):
+        if frame.is_user:
+            places.setdefault((frame.path, frame.line, frame.function), frame)
+    own = tuple(places.values())
+    return (own if own or not is_first else error.frames[-1:])[: max(count, 0)]
+
+
+def _runs(error: ErrorInfo, opened: Sequence[Frame]) -> Iterator[Mapping[str, object]]:
+    """The frames, innermost first: one by one what is the user's, folded together what lies between.
+
+    Of a recursion the innermost call is shown, the same ones below it are folded.
+    """
+    shown = {id(frame) for frame in opened}
+
+    def kind(frame: Frame) -> tuple[str, int, str] | None:
+        own = frame.is_user or id(frame) in shown
+        return (frame.path, frame.line, frame.function) if own else None
+
+    for place, run in groupby(reversed(error.frames), kind):
+        frames = list(run)
+        if place is None:
+            yield _folded(_library_label(frames), frames)
+            continue
+        yield {"folded": "", "frames": [_frame(frames[0], is_open=id(frames[0]) in shown)]}
+        if same := frames[1:]:
+            count = len(same) + sum(frame.skipped for frame in frames)
+            yield _folded(f"{count} more call{'' if count == 1 else 's'} of the same in a recursion", same)
+
+
+def _folded(label: str, frames: Sequence[Frame]) -> Mapping[str, object]:
+    return {"folded": label, "frames": [_frame(frame, is_open=False) for frame in frames]}
+
+
+def _library_label(frames: Sequence[Frame]) -> str:
+    packages = dict.fromkeys(package_of(frame.display_path) for frame in frames)
+    names = ", ".join(list(packages)[:4]) + (", …" if len(packages) > 4 else "")
+    return f"{len(frames)} call{'' if len(frames) == 1 else 's'} in {names}"
+
+
+def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
+    count = len(frame.locals)
+    return {
+        "display_path": frame.display_path,
+        "line": frame.line,
+        "function": frame.function,
+        "is_user": frame.is_user,
+        "open": is_open,
+        "has_source": bool(frame.source),
+        "lines": list(_lines(frame)),
+        "has_locals": bool(count),
+        "locals_count": f"{count} variable{'' if count == 1 else 's'}",
+        "locals": [{"name": local.name, "value": local.value} for local in frame.locals],
+        "skipped": f"{frame.skipped} calls in between are left out" if frame.skipped else "",
+    }
+
+
+def _lines(frame: Frame) -> Iterator[Mapping[str, object]]:
+    pieces = highlighted([line.text for line in frame.source], frame.path, frame.within)
+    for line, row in zip(frame.source, pieces, strict=True):
+        start, end = frame.marked(line)
+        yield {
+            "number": line.number,
+            "hit": frame.line <= line.number <= (frame.end_line or frame.line),
+            "pieces": [
+                {
+                    "style": f"{_INK_STYLES.get(piece.ink, piece.ink)}{' marked' if marked else ''}".strip(),
+                    "text": piece.text,
+                }
+                for piece, marked in _cut(row, start, end)
+            ],
+        }
+
+
+def _cut(pieces: Sequence[Piece], start: int, end: int) -> Iterator[tuple[Piece, bool]]:
+    """The pieces, divided at the edges of what is to be marked. Beyond the end of the line a space is marked."""
+    position = 0
+    for piece in pieces:
+        low, high = max(start - position, 0), max(end - position, 0)
+        for text, marked in (
+            (piece.text[:low], False),
+            (piece.text[low:high], True),
+            (piece.text[max(low, high) :], False),
+        ):
+            if text:
+                yield Piece(piece.ink, text), marked
+        position += len(piece.text)
+    if start < end and end > position:
+        yield Piece(Ink.PLAIN, " "), True
+
+
+# --- our own files ---
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("devserver.server.web").joinpath("assets", name).read_text("utf-8")
+
+
+@cache
+def _template() -> Template:
+    return Template(_asset("error.html"), {name: _asset(name) for name in ("frame.html", "page.css", "page.js")})
+
+
+@cache
+def _policy(media_type: MediaType) -> str:
+    if media_type is not MediaType.HTML:
+        return "default-src 'none'; frame-ancestors 'none'"
+    return (
+        f"default-src 'none'; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}'; connect-src 'self';"
+        " img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+
+
+def _hash(asset: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(_asset(asset).encode()).digest()).decode("ascii")

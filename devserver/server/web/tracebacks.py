@@ -1,0 +1,347 @@
+"""A live exception → Report.
+
+Runs in the server process, in the thread that caught the exception. Rules that hold: the Report holds no live object; its
+size is bounded whatever the exception is (frames, chain, locals, lines); nothing that the exception carries can make this
+raise; columns are characters, not CPython's bytes; our own frames and importlib's are left out, so the user's come first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import platform
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from urllib.parse import quote, unquote_plus
+
+from devserver import hints
+from devserver.report import ErrorInfo, Frame, Local, Occasion, Report, RequestFacts
+from devserver.server.web.reprs import CODE, HIDDEN, is_secret, named_repr, safe_repr, shortened
+from devserver.server.web.surroundings import survey
+from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
+
+MAX_FIRST_FRAMES = 20
+MAX_LAST_FRAMES = 40
+MAX_ERRORS = 20
+MAX_LOCALS = 40
+MAX_MESSAGE = 4_000
+MAX_FACT = 400
+
+_FACTS = ("name", "path", "errno", "filename", "code")
+
+
+def report_from_exception(
+    exc: BaseException,
+    occasion: Occasion,
+    *,
+    request: RequestFacts | None = None,
+    user_roots: Sequence[str],
+    versions: Sequence[tuple[str, str]] = (),
+    target: str = "",
+) -> Report:
+    """All that there is to say about `exc`, its chain and its groups, with advice.
+
+    `user_roots` are the folders of the user's code. Reads the sources concerned. Never raises for what `exc` holds.
+    """
+    builder = _Builder(user_roots)
+    errors = builder.errors(exc)
+    first = errors[0]
+    report = Report(
+        occasion=occasion,
+        title=_one_line(f"{first.type_name}: {first.message}" if first.message else first.type_name),
+        errors=errors,
+        request=request,
+        versions=(("Python", platform.python_version()), *versions),
+        detail=_detail(occasion, target, request),
+    )
+    return replace(report, advice=hints.advise(report, survey(report, user_roots)))
+
+
+def request_facts(scope: Mapping[str, object]) -> RequestFacts:
+    """What a page may show of an ASGI `http` or `websocket` scope: secrets in headers and query are hidden."""
+    headers = [(_latin(name), _latin(value)) for name, value in _pairs(scope.get("headers"))]
+    host = next((value for name, value in headers if name.lower() == "host"), "")
+    raw_path = scope.get("raw_path")
+    path = _latin(raw_path) if isinstance(raw_path, bytes) else quote(str(scope.get("path") or "/"))
+    query = _latin(scope.get("query_string") or b"")
+    client = scope.get("client")
+    return RequestFacts(
+        method=str(scope.get("method") or "WEBSOCKET"),
+        url=f"{scope.get('scheme') or 'http'}://{host}{path}" + (f"?{_query_without_secrets(query)}" if query else ""),
+        http_version=str(scope.get("http_version") or ""),
+        client=":".join(map(str, client)) if isinstance(client, tuple | list) else "",
+        headers=tuple((name, _header_without_secrets(name, value)) for name, value in headers),
+    )
+
+
+def header(scope: Mapping[str, object], name: bytes) -> str:
+    """The value of a request header of an ASGI scope, several joined by commas (RFC 9110 §5.3); empty without it."""
+    return ", ".join(_latin(value) for key, value in _pairs(scope.get("headers")) if key == name)
+
+
+class _Builder:
+    def __init__(self, user_roots: Sequence[str]) -> None:
+        self._user_roots = tuple(user_roots)
+        self._user_code = UserCode(user_roots)
+
+    def errors(self, exc: BaseException) -> tuple[ErrorInfo, ...]:
+        """`exc`, then, depth first, what led to it and what its group holds. Each exception once, also in a circle."""
+        infos: list[ErrorInfo] = []
+        seen: set[int] = set()
+        waiting: list[tuple[BaseException, str, int | None]] = [(exc, "", None)]
+        while waiting:
+            error, link, parent = waiting.pop()
+            if id(error) in seen:
+                continue
+            if len(infos) == MAX_ERRORS:
+                infos[-1] = replace(infos[-1], notes=(*infos[-1].notes, "… (further exceptions are not shown)"))
+                break
+            seen.add(id(error))
+            index = len(infos)
+            infos.append(replace(self._error(error), link=link, parent=parent))
+            following: list[tuple[BaseException, str, int | None]] = []
+            if isinstance(error, BaseExceptionGroup):
+                following += [(member, "group", index) for member in error.exceptions]
+            if error.__cause__ is not None:
+                following.append((error.__cause__, "cause", index))
+            elif error.__context__ is not None and not error.__suppress_context__:
+                following.append((error.__context__, "context", index))
+            waiting += reversed(following)
+        return tuple(infos)
+
+    def _error(self, exc: BaseException) -> ErrorInfo:
+        type_name = _type_name(type(exc))
+        frames = self._frames(exc.__traceback__)
+        if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
+            frames = (*frames, self._syntax_frame(exc))
+        return ErrorInfo(
+            type_name=type_name,
+            message=shortened(_message(exc), MAX_MESSAGE),
+            frames=frames,
+            notes=tuple(_notes(exc)),
+            bases=tuple(_type_name(cls) for cls in type(exc).__mro__ if cls is not object),
+            facts=tuple(_facts(exc)),
+        )
+
+    def _frames(self, tb: TracebackType | None) -> tuple[Frame, ...]:
+        calls = list(_walk(tb))
+        shown = [entry for entry in calls if not _is_machinery(entry.tb_frame.f_code.co_filename)] or calls
+        skipped = len(shown) - MAX_FIRST_FRAMES - MAX_LAST_FRAMES
+        if skipped <= 0:
+            return tuple(self._frame(entry) for entry in shown)
+        first, *last = shown[-MAX_LAST_FRAMES:]
+        return (
+            *(self._frame(entry) for entry in shown[:MAX_FIRST_FRAMES]),
+            replace(self._frame(first), skipped=skipped),
+            *(self._frame(entry) for entry in last),
+        )
+
+    def _frame(self, entry: TracebackType) -> Frame:
+        frame, code = entry.tb_frame, entry.tb_frame.f_code
+        positions = next(itertools.islice(code.co_positions(), max(entry.tb_lasti, 0) // 2, None), (None,) * 4)
+        line = positions[0] or entry.tb_lineno or 0
+        lines = read_lines(code.co_filename, frame.f_globals)
+        end_line = positions[1] if positions[1] and line <= positions[1] <= len(lines) else None
+        return self._placed(
+            code.co_filename,
+            code.co_qualname,
+            lines,
+            line,
+            end_line=end_line,
+            column=_column_in(lines, line, positions[2]),
+            end_column=_column_in(lines, end_line or line, positions[3]),
+            local_values=tuple(_locals(frame.f_locals, module=code.co_name == "<module>")),
+        )
+
+    def _syntax_frame(self, exc: SyntaxError) -> Frame:
+        """A frame of the place that could not be compiled: the code never ran, so the traceback has none."""
+        path, line = str(exc.filename), exc.lineno or 0
+        lines = read_lines(path)
+        text = (exc.text or "").rstrip("\r\n")
+        offset, end_offset, end_line = exc.offset, exc.end_offset, exc.end_lineno
+        if not 1 <= line <= len(lines):
+            lines = [""] * (line - 1) + text.splitlines()[:1] if 0 < line < 100_000 and text else []
+        elif text and text != lines[line - 1]:  # 3.11 gives an expression in an f-string as a text of its own
+            start = lines[line - 1].find(text.strip().strip("()"))
+            offset, end_offset = (start + 1, start + len(text.strip().strip("()")) + 1) if start >= 0 else (None, None)
+        column = offset - 1 if offset and offset > 0 else None
+        end_column = end_offset - 1 if end_offset and end_offset > 0 and end_line else None
+        if not end_line or end_line < line or end_column is None:
+            end_line, end_column = line, None if column is None else column + 1
+        frame = self._placed(path, "", lines, line, end_line=end_line, column=column, end_column=end_column)
+        return frame if text else replace(frame, source=tuple(one for one in frame.source if one.text))
+
+    def _placed(
+        self,
+        path: str,
+        function: str,
+        lines: Sequence[str],
+        line: int,
+        *,
+        end_line: int | None,
+        column: int | None,
+        end_column: int | None,
+        local_values: tuple[Local, ...] = (),
+    ) -> Frame:
+        source = excerpt(lines, line, end_line)
+        return Frame(
+            path=path,
+            display_path=display_path(path, self._user_roots),
+            function=function,
+            line=line,
+            end_line=end_line,
+            column=column,
+            end_column=end_column,
+            is_user=path in self._user_code,
+            source=source,
+            locals=local_values,
+            within=open_quotes(lines, source[0].number) if source else "",
+        )
+
+
+def _walk(tb: TracebackType | None) -> Iterator[TracebackType]:
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def _is_machinery(path: str) -> bool:
+    return path.startswith("<frozen importlib") or is_ours(path)
+
+
+def _column_in(lines: Sequence[str], line: int, offset: int | None) -> int | None:
+    return character_column(lines[line - 1], offset) if 1 <= line <= len(lines) else None
+
+
+def _type_name(cls: type) -> str:
+    module = cls.__module__
+    return cls.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{cls.__qualname__}"
+
+
+def _message(exc: BaseException) -> str:
+    """`str(exc)`, with what the interpreter adds to it (`Did you mean …?`)."""
+    if isinstance(exc, SyntaxError):
+        return str(exc.msg)
+    if isinstance(exc, SystemExit):
+        return f"sys.exit({'' if exc.code is None else safe_repr(exc.code)}) was called"
+    try:
+        text = str(exc)
+    except Exception as error:
+        return f"<its str() raised {type(error).__name__}>"
+    if isinstance(exc, NameError | AttributeError | ImportError):
+        try:
+            return text + _suggestion(exc, text)
+        except Exception:  # names for it come from the user's __dir__
+            return text
+    return text
+
+
+def _suggestion(exc: NameError | AttributeError | ImportError, text: str) -> str:
+    """What the interpreter adds to the message; CPython 3.11 does so only when it prints, so the like is made here."""
+    if sys.version_info >= (3, 12):
+        shown = next(traceback.TracebackException.from_exception(exc, limit=0).format_exception_only()).rstrip("\n")
+        _, separator, suggestion = shown.rpartition(text)
+        return suggestion if separator and text else ""
+    entries = list(_walk(exc.__traceback__))
+    candidates: Iterable[str]
+    if isinstance(exc, NameError) and entries:
+        frame = entries[-1].tb_frame
+        candidates = {*frame.f_locals, *frame.f_globals, *frame.f_builtins}
+    elif isinstance(exc, AttributeError):
+        candidates = dir(exc.obj)
+    else:
+        return ""
+    names = [name for name in candidates if name != exc.name]
+    close = difflib.get_close_matches(exc.name or "", sorted(names)[:2_000], n=1, cutoff=0.7)
+    return f". Did you mean: {close[0]!r}?" if close else ""
+
+
+def _notes(exc: BaseException) -> Iterator[str]:
+    notes = getattr(exc, "__notes__", ())
+    if isinstance(notes, list | tuple):
+        for note in notes[:10]:
+            yield shortened(note if isinstance(note, str) else named_repr("", note), MAX_MESSAGE)
+
+
+def _facts(exc: BaseException) -> Iterator[tuple[str, str]]:
+    """What the exception carries beside its message, as far as hints ask for it."""
+    for key in _FACTS:
+        value = _attribute(exc, key)
+        if value is not None and isinstance(value, str | int):
+            yield key, shortened(str(value), MAX_FACT)
+    obj = _attribute(exc, "obj")  # of an AttributeError: the thing that lacks the attribute
+    if isinstance(obj, type(sys)):
+        yield "module", obj.__name__
+        if isinstance(path := getattr(obj, "__file__", None), str):
+            yield "path", path
+    tried = _attribute(exc, "tried")  # of Django's TemplateDoesNotExist: (origin, reason) pairs
+    if isinstance(tried, list):
+        for pair in tried[:20]:
+            if isinstance(pair, tuple) and pair:
+                yield "tried", shortened(str(_attribute(pair[0], "name") or ""), MAX_FACT)
+
+
+def _attribute(thing: object, name: str) -> object:
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
+def _locals(values: Mapping[str, object], *, module: bool) -> Iterator[Local]:
+    """The variables of a frame; of a module's only the data, or its imports and functions would fill the page."""
+    names = [name for name in values if not (name.startswith("__") and name.endswith("__"))]
+    if module:
+        names = [name for name in names if not isinstance(values[name], CODE)]
+    for name in names[:MAX_LOCALS]:
+        yield Local(name, named_repr(name, values[name]))
+    if len(names) > MAX_LOCALS:
+        yield Local("…", f"{len(names) - MAX_LOCALS} more")
+
+
+def _detail(occasion: Occasion, target: str, request: RequestFacts | None) -> str:
+    match occasion:
+        case Occasion.LOAD:
+            return f"while {target or 'the target'} was loaded"
+        case Occasion.REQUEST | Occasion.WEBSOCKET if request:
+            return f"while {request.method} {request.url} was answered"
+        case Occasion.LIFESPAN:
+            return "in the app's lifespan"
+        case Occasion.BACKGROUND:
+            return "outside of a request"
+    return ""
+
+
+def _one_line(text: str) -> str:
+    return shortened(" ".join(text.split()), 200)
+
+
+def _latin(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _pairs(headers: object) -> Iterator[tuple[object, object]]:
+    if isinstance(headers, list | tuple):
+        for pair in headers:
+            if isinstance(pair, list | tuple) and len(pair) == 2:
+                yield pair[0], pair[1]
+
+
+def _header_without_secrets(name: str, value: str) -> str:
+    if is_secret(name):
+        return HIDDEN
+    if name.lower() in {"referer", "origin"} and "?" in value:
+        url, _, query = value.partition("?")
+        return f"{url}?{_query_without_secrets(query)}"
+    return shortened(value, 1_000)
+
+
+def _query_without_secrets(query: str) -> str:
+    fields = [field.partition("=") for field in query.split("&")]
+    shown = [
+        (name, equals, HIDDEN if value and is_secret(unquote_plus(name)) else value) for name, equals, value in fields
+    ]
+    return shortened("&".join("".join(field) for field in shown), 1_000)

@@ -1,0 +1,145 @@
+"""Source around a place: whose code it is, how its path is shown, the lines to show of it.
+
+Runs in the process that makes a Report: the server for live exceptions, the supervisor for what a dead one left.
+Rules that hold: the file is read when it is asked for (an edited file never shows the lines it had before); whatever
+cannot be read yields no lines, never an error.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+from devserver.report import SourceLine
+
+CONTEXT_LINES = 5
+"""How many lines are shown before and after the one that counts."""
+
+MAX_LINE = 400
+"""Characters of a source line that are kept: minified files have lines of megabytes."""
+
+_OWN_PACKAGE = os.path.dirname(os.path.realpath(__file__)) + os.sep
+_INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_QUOTES_AND_COMMENTS = re.compile(
+    r"""(?x) \#[^\n]*
+    | ('''|\"\"\") (?: \\. | (?!\1)[\s\S] )*? (?: \1 | \Z )
+    | '(?: \\. | [^'\\\n] )* '? | "(?: \\. | [^"\\\n] )* "?"""
+)
+
+
+class UserCode:
+    """Tells the user's code from libraries.
+
+    The user's is what lies below one of `roots`, unless it is installed there (an environment within the project),
+    belongs to the standard library (a root above it) or to devserver itself.
+    """
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        self._roots = {_folder(spelling) for root in roots if root for spelling in (root, os.path.realpath(root))}
+
+    def __contains__(self, path: object) -> bool:
+        if not isinstance(path, str) or path.startswith("<"):
+            return False
+        path = os.path.abspath(path)
+        return (
+            any(path.startswith(root) for root in self._roots)
+            and not _INSTALLED.search(path)
+            and not path.startswith(standard_library())
+            and not is_ours(path)
+        )
+
+
+@lru_cache(maxsize=4096)
+def is_ours(path: str) -> bool:
+    """Is it a file of devserver itself?"""
+    return path.startswith(_OWN_PACKAGE) or os.path.realpath(path).startswith(_OWN_PACKAGE)
+
+
+@cache
+def standard_library() -> tuple[str, ...]:
+    """The folders of the standard library, each with a separator at its end."""
+    folder = os.path.dirname(os.__file__)
+    return tuple({_folder(folder), _folder(os.path.realpath(folder))})
+
+
+def display_path(path: str, roots: Sequence[str] = ()) -> str:
+    """`path` as people know it: relative to the working folder or a root, or from the package's name on."""
+    if path.startswith("<"):
+        return path
+    installed = list(_INSTALLED.finditer(path))
+    if installed:
+        return path[installed[-1].end() :]
+    library = max((folder for folder in standard_library() if path.startswith(folder)), key=len, default="")
+    if library:
+        return path[len(library) :]
+    try:
+        folders = [os.getcwd(), *roots]
+    except FileNotFoundError:  # the working folder was removed
+        folders = list(roots)
+    inside = [path[len(_folder(folder)) :] for folder in folders if folder and path.startswith(_folder(folder))]
+    return inside[0] if inside else path
+
+
+def package_of(shown: str) -> str:
+    """The name by which people know the library that a displayed path belongs to: `django`, `asyncio`, `json`."""
+    head = shown.rpartition("/")[2] if shown.startswith("/") else shown.partition("/")[0]
+    return head.removesuffix(".py")
+
+
+def read_lines(path: str, module_globals: Mapping[str, object] | None = None) -> list[str]:
+    """The lines of a source as they are now, without line ends; of a module without a file, through its loader."""
+    linecache.checkcache(path)
+    lines = linecache.getlines(path, None if module_globals is None else dict(module_globals))
+    if lines:
+        return [line.rstrip("\r\n") for line in lines]
+    try:  # not decodable as declared: just the file whose error is to be shown
+        file = Path(path)
+        return file.read_bytes().decode(errors="replace").splitlines() if file.is_file() else []
+    except (OSError, ValueError):
+        return []
+
+
+def excerpt(lines: Sequence[str], line: int, end_line: int | None = None) -> tuple[SourceLine, ...]:
+    """The lines around `line` (1-based), to the end of a statement of several lines; none if there is no such line.
+
+    Blank lines at its edges are left out.
+    """
+    if not 1 <= line <= len(lines):
+        return ()
+    end = min(max(line, end_line or line), line + CONTEXT_LINES)
+    first, last = max(1, line - CONTEXT_LINES), min(end + CONTEXT_LINES, len(lines))
+    while first < line and not lines[first - 1].strip():
+        first += 1
+    while last > end and not lines[last - 1].strip():
+        last -= 1
+    return tuple(
+        SourceLine(number, text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "…")
+        for number, text in enumerate(lines[first - 1 : last], first)
+    )
+
+
+def open_quotes(lines: Sequence[str], line: int) -> str:
+    """The triple quotes of the string in whose middle `line` (1-based) begins; empty when it begins outside of any."""
+    before = "\n".join(lines[: line - 1]) + "\n"
+    for token in _QUOTES_AND_COMMENTS.finditer(before):
+        if token[1] and token.end() == len(before):  # `before` ends with a line end, so this one was never closed
+            return str(token[1])
+    return ""
+
+
+def character_column(text: str, offset: int | None) -> int | None:
+    """The index in `text` of the UTF-8 byte `offset` that CPython counts columns by; None beyond the end."""
+    if offset is None or offset < 0:
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    if offset > len(data):
+        return None
+    return len(data[:offset].decode("utf-8", "replace"))
+
+
+def _folder(path: str) -> str:
+    return os.path.join(os.path.abspath(path), "")
