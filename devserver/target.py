@@ -1,7 +1,4 @@
-"""What to run: parsed and discovered by reading source, never by importing.
-
-Runs in the supervisor. The result, a `Target`, is plain data that the root is told.
-"""
+"""What to run, as plain data: found by `lookup` in the supervisor, told to the root."""
 
 from __future__ import annotations
 
