@@ -41,6 +41,8 @@ class Configure:
     options: Options
     target: Target
     argv: tuple[str, ...]
+    bound_hosts: tuple[str, ...]  # the addresses that are listened on
+    color: bool = False  # whether the terminal shows colours
     environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
 
 
@@ -95,9 +97,10 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class AdoptConnections:
-    """Idle keep-alive connections of the server before. Carries one descriptor each."""
+    """Idle keep-alive connections of the server before. Carries one descriptor each, and what was read from it already."""
 
     fds: int
+    data: tuple[str, ...]  # bytes as latin-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,6 @@ class RefreshFiles:
     """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
 
     paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GrantTerminal:
-    """The terminal is yours until you release it."""
 
 
 # --- server → supervisor ---
@@ -162,9 +160,10 @@ class RequestBegan:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsHandedOver:
-    """Connections that the next server is to adopt. Carries one descriptor each."""
+    """Connections that the next server is to adopt. Carries one descriptor each, and what was read from it already."""
 
     fds: int
+    data: tuple[str, ...]  # bytes as latin-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,6 @@ Message = (
     | AdoptConnections
     | Drain
     | RefreshFiles
-    | GrantTerminal
     | ReadsRecorded
     | LoadEnded
     | LoadFailed

@@ -16,6 +16,11 @@ from collections.abc import Callable
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
+CHANNEL_FD = 3
+"""The descriptor on which a root finds its end of the channel."""
+STACK_SIGNAL: int = signal.SIGRTMAX - 1 if sys.platform == "linux" else signal.SIGUSR2
+"""Sent to a server that hangs: faulthandler writes its stacks, even from C code that holds the GIL."""
+
 _prctl: Callable[..., int] | None = None
 if sys.platform == "linux":
     # Resolved at import: between fork and the user's code nothing may be imported or looked up.

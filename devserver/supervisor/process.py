@@ -12,8 +12,7 @@ import socket
 import sys
 from dataclasses import dataclass, field
 
-CHANNEL_FD = 3
-"""The descriptor number on which a root finds its end of the channel."""
+CHANNEL_FD = 3  # processes.CHANNEL_FD; not imported from there, for that module loads ctypes
 
 
 @dataclass(slots=True)

@@ -286,7 +286,6 @@ class State:
     early_deaths: int = 0
     root_deaths: int = 0
     stopping: bool = False
-    stopped_twice: bool = False
 
     def servers(self) -> tuple[Server, ...]:
         return tuple(s for s in (self.current, self.stand_in, self.draining) if s is not None)
@@ -403,9 +402,8 @@ def _loaded(state: State, number: int, exclusive: tuple[str, ...], report: Repor
     if current is None or current.number != number:
         return state, []
     if report is not None and not state.reload:
-        state, commands = _kill_all(replace(state, stopping=True))
-        tell = Tell(Notice.LOAD_FAILED, number, report)
-        return state, [tell, *(c for c in commands if not isinstance(c, Exit)), Exit(1)]
+        state, commands = _kill_all(state, 1)
+        return state, [Tell(Notice.LOAD_FAILED, number, report), *commands]
     current = replace(current, phase=Phase.READY, exclusive=exclusive, broken=report is not None)
     state, done = _dismiss_stand_in(state)
     done.append(LetServe(number))
@@ -473,7 +471,8 @@ def _died(state: State, server: Server, status: int) -> Step:
     loading = server.phase is Phase.LOADING
     tell = Tell(Notice.DIED_LOADING if loading else Notice.DIED_SERVING, server.number, status=status)
     if loading and not state.reload:
-        return replace(state, stopping=True), [tell, *_kill_all(state)[1], Exit(1)]
+        state, commands = _kill_all(state, 1)
+        return state, [tell, *commands]
     early = server.phase is not Phase.SERVING or not server.used
     state = replace(state, early_deaths=state.early_deaths + 1 if early else 0)
     if state.wanted is Wanted.NOTHING and state.early_deaths >= MAX_EARLY_DEATHS:
@@ -562,10 +561,10 @@ def _stop(state: State) -> Step:
     return _exit_if_all_gone(state, commands)
 
 
-def _kill_all(state: State) -> Step:
+def _kill_all(state: State, code: int = 0) -> Step:
     """No more waiting."""
     commands: list[Command] = [KillServer(server.number) for server in state.servers()]
-    return replace(state, stopping=True, stopped_twice=True), [*commands, Exit(0)]
+    return replace(state, stopping=True), [*commands, Exit(code)]
 
 
 def _exit_if_all_gone(state: State, commands: list[Command]) -> Step:

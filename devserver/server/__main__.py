@@ -1,0 +1,33 @@
+"""The root's entry: `python -P -m devserver.server`, started by the supervisor with its channel as descriptor 3.
+
+Runs in the root. Imports everything that a server needs, so that nothing is left to import between a save and the first answer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+
+
+def main() -> None:
+    """Become the root checkpoint; come back in the servers only."""
+    os.setsid()  # no terminal signal reaches the tree but through the supervisor
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+    from devserver.channel import Channel
+    from devserver.processes import CHANNEL_FD
+    from devserver.server.load.chain import Root
+    from devserver.server.main import ServerProcess
+    from devserver.terminal import Style
+
+    # By name: the integrations stand above the server in the layers, and here is where the two are joined.
+    integrations = importlib.import_module("devserver.integrations").INTEGRATIONS
+    os.set_inheritable(CHANNEL_FD, False)
+    resumed = Root(Channel(socket.socket(fileno=CHANNEL_FD))).freeze()
+    ServerProcess(resumed, integrations, Style(color=resumed.configure.color)).run()
+
+
+if __name__ == "__main__":
+    main()

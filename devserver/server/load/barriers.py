@@ -1,0 +1,57 @@
+"""Probes of the process state: what a second process could not share or hold at the same time.
+
+Runs in the server, after the load. A server that holds something exclusive is ended before its successor loads. Linux through
+/proc; where the system does not tell, nothing is found.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from devserver import processes
+
+_SO_ACCEPTCONN = getattr(socket, "SO_ACCEPTCONN", None)
+
+
+def exclusive_resources() -> tuple[str, ...]:
+    """What this process holds that its successor will want: listening sockets, file locks, child processes."""
+    return (*_listening_sockets(), *_file_locks(), *_child_processes())
+
+
+def _listening_sockets() -> list[str]:
+    found = []
+    for name in _names("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as sock:
+                if _SO_ACCEPTCONN is None or not sock.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN):
+                    continue
+                address = sock.getsockname()
+        except (OSError, ValueError):
+            continue
+        found.append(f"port {address[1]}" if isinstance(address, tuple) else f"socket {address!s}")
+    return found
+
+
+def _file_locks() -> list[str]:
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    me = str(os.getpid())
+    locks = [fields for line in lines if len(fields := line.split()) > 5 and fields[4] == me and fields[1] != "->"]
+    return [f"a file lock (inode {fields[5].rpartition(':')[2]})" for fields in locks]
+
+
+def _child_processes() -> list[str]:
+    return [f"child process {pid}" for pid, _start in processes.children(os.getpid())]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -1,0 +1,402 @@
+"""load → compose → serve → report: joins `load` and `web`, which do not know each other.
+
+Runs in a server process, from the moment it was forked until it ends; it never returns. Rules that hold: what is read is reported
+before it runs, so that a save is acted on even if the load hangs; a load that raises is served as a page by this very process;
+the end is `os._exit` after the app's own shutdown, because a thread of the user's must not hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import faulthandler
+import io
+import logging
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from devserver import processes
+from devserver.channel import Channel
+from devserver.messages import (
+    MAX_FDS_PER_MESSAGE,
+    AdoptConnections,
+    ConnectionsHandedOver,
+    Drain,
+    Interface,
+    LoadEnded,
+    LoadFailed,
+    Message,
+    Noticed,
+    ReadsRecorded,
+    RefreshFiles,
+    RequestBegan,
+    Serve,
+    ServingBegan,
+    TerminalReleased,
+    TerminalWanted,
+)
+from devserver.report import Occasion, Report
+from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
+from devserver.server.load import barriers
+from devserver.server.load.chain import Resumed
+from devserver.server.load.loading import Loaded, load_target, prepare_path
+from devserver.server.load.reads import Recorder
+from devserver.server.prompt import Prompts
+from devserver.server.web import stack, tracebacks
+from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.web.engine import Engine, new_event_loop
+from devserver.server.web.hosts import HostCheck, machine_names
+from devserver.server.web.lifespan import Lifespan
+from devserver.server.web.lines import LineWriter
+from devserver.server.web.pages import render
+from devserver.server.web.streams import EventStreams
+from devserver.server.web.static_mounts import folder_mount, parse_static_option
+from devserver.server.web.wsgi import WSGIAdapter
+from devserver.target import Target, TargetKind
+from devserver.terminal import Style, request_line
+from devserver.terminal_report import report_text
+
+SHUTDOWN_S = 0.6
+"""What the app's own shutdown gets after the last request."""
+_FLUSH_S = 0.5
+
+
+@dataclass(slots=True)
+class App:
+    """What is served: the target, or a page about why it is not."""
+
+    asgi: ASGIApp
+    interface: Interface
+    name: str
+    integrated: Integrated
+    has_lifespan: bool = False
+    wsgi: WSGIAdapter | None = None
+    report: Report | None = None  # the load failed
+
+
+class ServerProcess:
+    """One server. Owns its channel, its loop and everything that it loads."""
+
+    def __init__(self, resumed: Resumed, integrations: Sequence[Integration], style: Style) -> None:
+        self._channel: Channel = resumed.channel
+        self._stand_in = resumed.stand_in
+        self._stack_fd = resumed.stack_fd
+        self._options = resumed.configure.options
+        self._target: Target = resumed.configure.target
+        self._argv = resumed.configure.argv
+        self._environment = resumed.configure.environment
+        self._bound_hosts = resumed.configure.bound_hosts
+        self._style = style
+        self._integrations = integrations
+        self._applicable: tuple[Integration, ...] = ()
+        self._run = secrets.token_hex(8)
+        self._recorder = Recorder(on_read=self._send_reads)
+        self._prompts = Prompts(
+            opened=lambda: self._send(TerminalWanted()),
+            closed=lambda: self._send(TerminalReleased()),
+            has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Engine | None = None
+        self._streams: EventStreams | None = None
+        self._handed_over: list[tuple[int, bytes]] = []
+        self._drain_grace_s: float | None = None
+        self._drain_began: asyncio.Event | None = None
+        self._early_orders: list[tuple[Message, list[int]]] = []
+
+    # --- the whole life ---
+
+    def run(self) -> NoReturn:
+        """Load, serve until told to end, end."""
+        self._prepare_process()
+        began = time.perf_counter()
+        app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
+        loop = new_event_loop()
+        try:
+            asyncio.set_event_loop(loop)
+            loop.run_until_complete(self._serve(app, began))
+        except BaseException as error:  # ours, or the user's KeyboardInterrupt out of a callback
+            self._show(self._make_report(error, Occasion.BACKGROUND, None))
+            self._end(1)
+        self._end(0)
+
+    def _prepare_process(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)  # into a file or pipe too, as on a terminal
+        faulthandler.enable(file=self._stack_fd, all_threads=True)
+        faulthandler.register(processes.STACK_SIGNAL, file=self._stack_fd, all_threads=True)
+        os.environ.update(self._environment)
+        sys.argv = list(self._argv)
+        self._prompts.install()
+
+    def _end(self, status: int) -> NoReturn:
+        """Run the app's atexit handlers and go. Non-daemon threads and executors are not waited for."""
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:
+            logging.getLogger("devserver").exception("an atexit handler raised")
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+        self._channel.flush_within(_FLUSH_S)
+        os._exit(status)
+
+    # --- loading ---
+
+    def _load(self) -> App:
+        """Import the target. What it raises becomes the page that is served."""
+        self._recorder.install()
+        try:
+            if self._target.kind is not TargetKind.FOLDER:
+                prepare_path(self._target)
+                for integration in self._integrations:
+                    integration.prepare()
+            loaded = load_target(self._target, self._options, self._integrations)
+            self._applicable = applicable(loaded.app, self._integrations, sys.modules)
+            return self._compose(loaded, integrate(loaded.app, self._applicable))
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too
+            return self._page_app(self._make_report(error, Occasion.LOAD, None))
+
+    def _compose(self, loaded: Loaded, integrated: Integrated) -> App:
+        if loaded.interface is Interface.STATIC:
+            folder = StaticMountOnly(folder_mount(Path(self._target.path)))
+            return App(folder, loaded.interface, loaded.name, Integrated(name="static files", static=(folder.mount,)))
+        if loaded.interface is Interface.WSGI:
+            adapter = WSGIAdapter(
+                loaded.app,  # type: ignore[arg-type]  # examined by detect_interface
+                threads=self._options.threads,
+                on_request_ended=self._request_ended,
+                warn=lambda text: self._send(Noticed(text, warning=True)),
+            )
+            return App(adapter, loaded.interface, loaded.name, integrated, wsgi=adapter)
+        return App(loaded.app, loaded.interface, loaded.name, integrated, has_lifespan=True)  # type: ignore[arg-type]
+
+    def _page_app(self, report: Report) -> App:
+        async def page(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await send({"type": "websocket.close", "code": 1013, "reason": "the application is not loaded"})
+                return
+            answer = render(report, tracebacks.header(scope, b"accept"), run=self._run)
+            body = b"" if scope["method"] == "HEAD" else answer.body
+            await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+            await send({"type": "http.response.body", "body": body})
+
+        return App(page, Interface.ASGI, self._target.label, Integrated(name=""), report=report)
+
+    def _request_ended(self) -> None:
+        self._prompts.close()
+        for integration in self._applicable:
+            integration.request_ended()
+
+    # --- serving ---
+
+    async def _serve(self, app: App, began: float) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._drain_began = asyncio.Event()
+        self._prompts.use_loop(loop)
+        loop.add_reader(self._channel.fileno(), self._obey_all)
+        loop.set_exception_handler(self._loop_error)
+        lifespan = Lifespan(app.asgi)
+        if app.has_lifespan:
+            try:
+                await lifespan.startup()
+            except BaseException as error:
+                app = self._page_app(self._make_report(error, Occasion.LIFESPAN, None))
+        self._engine = Engine(
+            self._build_stack(app),
+            state=lifespan.state,
+            on_first_request=lambda: self._send(RequestBegan()),
+            look_at_orders=self._obey_all,
+            notice=lambda text: self._send(Noticed(text, warning=True)),
+        )
+        self._recorder.begin_serving()
+        self._send_reads()
+        self._say_loaded(app, (time.perf_counter() - began) * 1000)
+        for message, fds in self._early_orders:
+            self._obey(message, fds)
+        await self._drain_began.wait()
+        assert self._drain_grace_s is not None
+        assert self._streams is not None
+        deadline = loop.time() + self._drain_grace_s
+        await self._streams.end_all()
+        await self._engine.finish_drain(deadline, ignore=self._streams.was_stream)
+        self._send_handed_over()
+        if app.has_lifespan:
+            try:
+                await asyncio.wait_for(lifespan.shutdown(), SHUTDOWN_S)
+            except TimeoutError:
+                self._send(Noticed("the lifespan shutdown did not end in time", warning=True))
+            except BaseException as error:
+                self._show(self._make_report(error, Occasion.LIFESPAN, None))
+
+    def _build_stack(self, app: App) -> ASGIApp:
+        assert self._loop is not None
+        mounts: list[StaticMount] = []
+        if app.report is None:
+            mounts += [parse_static_option(text, Path.cwd()) for text in self._options.static]
+            mounts += app.integrated.static
+        built = stack.build(
+            app.asgi,
+            run=self._run,
+            host_check=HostCheck(
+                self._bound_hosts,
+                self._options.allowed_host,
+                machine_names() if not _only_loopback(self._bound_hosts) else (),
+            ),
+            static=mounts,
+            make_report=self._make_report,
+            show=self._show,
+            write_request=self._request_writer(self._loop) if self._options.access_log else None,
+            on_static_sent=lambda path, url: self._recorder.sent_static(path),
+        )
+        self._streams = built.streams
+        return built.app
+
+    def _request_writer(self, loop: asyncio.AbstractEventLoop) -> Callable[[str, str, int, int, float], None]:
+        lines = LineWriter(1, loop)
+        style = self._style
+        now = time.time
+
+        def write(method: str, path: str, status: int, size: int, seconds: float) -> None:
+            lines.write(request_line(now(), method, path, status, size, seconds, style))
+
+        return write
+
+    def _say_loaded(self, app: App, load_ms: float) -> None:
+        exclusive = barriers.exclusive_resources()
+        if app.report is not None:
+            self._send(LoadFailed(app.report, load_ms, exclusive))
+            return
+        self._send(
+            LoadEnded(
+                name=app.integrated.name or ("WSGI app" if app.interface is Interface.WSGI else "ASGI app"),
+                interface=app.interface,
+                modules=self._recorder.source_count,
+                load_ms=load_ms,
+                exclusive=exclusive,
+                template_roots=tuple(str(root) for root in app.integrated.template_roots),
+                static_roots=tuple(str(root) for root in app.integrated.static_roots),
+                notices=app.integrated.notices,
+            )
+        )
+
+    # --- the supervisor's orders ---
+
+    def _obey_all(self) -> None:
+        for message, fds in self._channel.receive():
+            if self._engine is None:
+                self._early_orders.append((message, fds))
+            else:
+                self._obey(message, fds)
+        if self._channel.closed:
+            os._exit(1)  # the supervisor is gone; the root is about to end us too
+
+    def _obey(self, message: Message, fds: list[int]) -> None:
+        assert self._engine is not None
+        match message:
+            case Serve():
+                self._engine.serve([socket.socket(fileno=fd) for fd in fds])
+                self._send(ServingBegan())
+            case AdoptConnections(data=data):
+                for fd, read in zip(fds, data, strict=True):
+                    self._engine.adopt(fd, read.encode("latin-1"))
+            case Drain(grace_s=grace_s):
+                self._drain(grace_s)
+            case RefreshFiles(paths=paths):
+                for integration in self._applicable:
+                    integration.files_changed([Path(path) for path in paths])
+            case _:
+                raise AssertionError(f"not for a server: {message}")
+
+    def _drain(self, grace_s: float) -> None:
+        assert self._engine is not None
+        assert self._drain_began is not None
+        self._drain_grace_s = grace_s
+        self._engine.begin_drain(self._hand_over)
+        self._send_handed_over()
+        self._drain_began.set()
+
+    def _hand_over(self, fd: int, data: bytes) -> None:
+        if not self._handed_over and self._loop is not None:
+            self._loop.call_soon(self._send_handed_over)  # several in one message
+        self._handed_over.append((fd, data))
+
+    def _send_handed_over(self) -> None:
+        while self._handed_over:
+            batch, self._handed_over = self._handed_over[:MAX_FDS_PER_MESSAGE], self._handed_over[MAX_FDS_PER_MESSAGE:]
+            fds = [fd for fd, _data in batch]
+            data = tuple(read.decode("latin-1") for _fd, read in batch)
+            self._send(ConnectionsHandedOver(len(batch), data), fds)
+
+    # --- what is told ---
+
+    def _send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """From any thread. What the socket does not take now goes out when it is writable."""
+        self._channel.send(message, fds, close_fds=True)
+        if self._channel.wants_write and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._flush_later)
+
+    def _flush_later(self) -> None:
+        assert self._loop is not None
+        if self._channel.flush():
+            self._loop.remove_writer(self._channel.fileno())
+        else:
+            self._loop.add_writer(self._channel.fileno(), self._flush_later)
+
+    def _send_reads(self) -> None:
+        if reads := self._recorder.drain_reads():
+            self._send(ReadsRecorded(reads))
+
+    def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None) -> Report:
+        return tracebacks.report_from_exception(
+            error,
+            occasion,
+            request=None if scope is None else tracebacks.request_facts(scope),
+            user_roots=(self._target.app_dir, os.getcwd()),
+        )
+
+    def _show(self, report: Report) -> None:
+        sys.stdout.flush()
+        text = report_text(report, self._style)
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
+
+    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What nobody awaited. The transport's complaints about clients that left are not the user's."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and "transport" in context:
+            return
+        if isinstance(error, BaseException):
+            self._show(self._make_report(error, Occasion.BACKGROUND, None))
+        else:
+            loop.default_exception_handler(context)
+
+
+class StaticMountOnly:
+    """The app of a folder target: everything is answered by the static handler before it."""
+
+    def __init__(self, mount: StaticMount) -> None:
+        self.mount = mount
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": 1000})
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return isinstance(stream, io.TextIOBase) and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _only_loopback(hosts: Sequence[str]) -> bool:
+    return all(host.startswith("127.") or host == "::1" for host in hosts)

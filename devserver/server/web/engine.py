@@ -1,0 +1,357 @@
+"""The HTTP engine: uvicorn's protocols behind serve, adopt and drain. The only module that knows uvicorn.
+
+Runs in the server, on its event loop. `uvicorn.Server` is not used: its shutdown resets connections and polls. Rules that hold:
+
+- The listening sockets' flags belong to all processes that hold them: nobody here dups them or sets their blocking mode.
+- Draining begins in one step: accepting stops and every connection on which no request has begun is handed over, with the bytes
+  that were read of a request whose head is not complete. What was begun is finished.
+- A connection is handed over only when everything that was written to it has reached the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import uvloop
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from devserver.server.web.asgi import ASGIApp
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that
+closes first races with the next request."""
+STALE_TURN_S = 0.02
+"""When the loop was busy for longer than this, orders of the supervisor are looked at before the next request."""
+CANCEL_S = 0.25
+"""What a task gets to end after it was cancelled."""
+_ACCEPTS_PER_TURN = 64
+_ACCEPT_PAUSE_S = 0.5
+_FLUSH_RETRY_S = 0.002
+_TLS_HANDSHAKE = b"\x16\x03"
+_ASCII = bytes(range(0x21, 0x7F)).decode()
+
+HandOver = Callable[[int, bytes], None]
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The loop that the engine runs on: uvloop (measured, see docs/benchmarks.md)."""
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class Engine:
+    """Serves one ASGI app on listening sockets that others own too."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        state: dict[str, Any],
+        on_first_request: Callable[[], None] = lambda: None,
+        look_at_orders: Callable[[], None] = lambda: None,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`state` is the lifespan state each scope gets a copy of. `look_at_orders` reads the supervisor's messages now; it may
+        call `stop_accepting` and the first step of `drain`. `notice` prints one line."""
+        self.loop = asyncio.get_running_loop()
+        self.logger = _engine_logger(notice)
+        self.notice = notice
+        self.config = Config(
+            app,
+            interface="asgi3",
+            http=Connection,
+            ws=WebSocket,
+            lifespan="off",
+            log_config=None,  # its default closes the handlers that the user configured
+            access_log=False,
+            proxy_headers=False,  # the app sees what the client sent
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            ws_ping_timeout=None,  # at a debugger prompt nobody answers pings, and the socket should be there afterwards
+        )
+        self.config.load()
+        self.app_state = state
+        self.server_state = ServerState()
+        self.draining = False
+        self.last_turn = time.monotonic()
+        self._first_request: Callable[[], None] | None = on_first_request
+        self._look_at_orders = look_at_orders
+        self._listeners: list[socket.socket] = []
+        self._accepts: set[asyncio.Task[Any]] = set()
+        self._hand_over: HandOver | None = None
+        self._changed = asyncio.Event()
+        self._date_s = 0
+
+    # --- accepting ---
+
+    def serve(self, listeners: Sequence[socket.socket]) -> None:
+        """Begin to accept. Takes the socket objects over; they are non-blocking already."""
+        self._listeners += listeners
+        for listener in listeners:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def stop_accepting(self) -> None:
+        """Accept no more. Connections wait in the backlog for whoever accepts next."""
+        for listener in self._listeners:
+            self.loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners.clear()
+
+    def adopt(self, fd: int, data: bytes) -> None:
+        """Go on with a connection of the server before; `data` was read from it already. Takes the descriptor over."""
+        self._connect(socket.socket(fileno=fd), data)
+
+    def _accept(self, listener: socket.socket) -> None:
+        self._turn()
+        for _ in range(_ACCEPTS_PER_TURN):
+            if self.draining or listener.fileno() < 0:
+                return
+            try:
+                connection, _address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    self._pause_accepting(listener, error)
+                return
+            connection.setblocking(False)
+            self._connect(connection, b"")
+
+    def _pause_accepting(self, listener: socket.socket, error: OSError) -> None:
+        # The listener stays readable: without a pause the loop would spin on it.
+        self.notice(f"cannot accept a connection now: {error.strerror}")
+        self.loop.remove_reader(listener.fileno())
+
+        def again() -> None:
+            if listener in self._listeners:
+                self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+        self.loop.call_later(_ACCEPT_PAUSE_S, again)
+
+    def _connect(self, sock: socket.socket, data: bytes) -> None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            pass  # the peer is gone already; the transport will notice
+        task = self.loop.create_task(self._connected(sock, data))
+        self._accepts.add(task)
+        task.add_done_callback(self._accepts.discard)
+
+    async def _connected(self, sock: socket.socket, data: bytes) -> None:
+        try:
+            _transport, protocol = await self.loop.connect_accepted_socket(lambda: Connection(self), sock)
+        except OSError:
+            sock.close()
+            return
+        if data:
+            protocol.data_received(data)
+        else:
+            protocol.arm_keep_alive()
+        if self.draining:  # accepted in the same turn in which draining began
+            self.release(protocol)
+
+    # --- what connections tell ---
+
+    def _turn(self) -> None:
+        """Called before something new is begun. After the loop stood still, orders come first: old code must not answer what
+        was asked after the new server was ready."""
+        now = time.monotonic()
+        if now - self.last_turn > STALE_TURN_S:
+            self._look_at_orders()
+        self.last_turn = now
+        second = int(time.time())
+        if second != self._date_s:
+            self._date_s = second
+            self.server_state.default_headers = [(b"date", formatdate(second, usegmt=True).encode())]
+
+    def request_began(self) -> None:
+        if self._first_request is not None:
+            first, self._first_request = self._first_request, None
+            first()
+
+    def changed(self) -> None:
+        """A connection or a request ended."""
+        if self.draining:
+            self._changed.set()
+
+    # --- draining ---
+
+    def begin_drain(self, hand_over: HandOver) -> None:
+        """The first step, done at once: accept no more, hand over what is idle, close WebSockets with 1012 (service restart)."""
+        if self.draining:
+            return
+        self.draining = True
+        self._hand_over = hand_over
+        self.stop_accepting()
+        for protocol in list(self.server_state.connections):
+            if isinstance(protocol, Connection):
+                self.release(protocol)
+            else:
+                protocol.shutdown()
+
+    async def finish_drain(self, deadline: float, *, ignore: Callable[[asyncio.Task[Any]], bool]) -> None:
+        """Wait until everything that was begun has ended, or until `deadline` (loop time); what is left then is cut.
+
+        `ignore` says which tasks are not waited for (event streams: they were told to end).
+        """
+        while self._busy(ignore):
+            left = deadline - self.loop.time()
+            if left <= 0:
+                break
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                break
+        tasks = set(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_S)
+        for protocol in list(self.server_state.connections):
+            protocol.transport.abort()
+
+    def _busy(self, ignore: Callable[[asyncio.Task[Any]], bool]) -> bool:
+        if self._accepts or any(not ignore(task) for task in self.server_state.tasks):
+            return True
+        return any(isinstance(c, Connection) and not c.in_request for c in self.server_state.connections)
+
+    def release(self, protocol: Connection) -> None:
+        """Hand a connection over if nothing has begun on it and all that was written to it is out."""
+        if self._hand_over is None or not protocol.idle or protocol.transport.is_closing():
+            return
+        if protocol.transport.get_write_buffer_size():
+            # The end of the last answer must be on the wire before the next server writes.
+            self.loop.call_later(_FLUSH_RETRY_S, self.release, protocol)
+            return
+        protocol.transport.pause_reading()
+        fd = os.dup(protocol.transport.get_extra_info("socket").fileno())
+        data, protocol.unread = protocol.unread or b"", None
+        protocol.handed_over = True
+        protocol.transport.abort()
+        self._hand_over(fd, data)
+
+
+class Connection(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.config, engine.server_state, engine.app_state, engine.loop)
+        self.engine = engine
+        self.logger = engine.logger
+        self.access_log = False
+        self.begun = False  # a request has begun and is not read to its end
+        # What was read of a request whose head is not complete; None: it cannot be told apart.
+        self.unread: bytes | None = b""
+        self.handed_over = False
+        self._fresh = True
+
+    @property
+    def in_request(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn's annotation says
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def idle(self) -> bool:
+        """No request is being answered, and what was read of the next one (if anything) is at hand."""
+        return not (self.in_request or self.pipeline or self.handed_over) and (not self.begun or bool(self.unread))
+
+    def arm_keep_alive(self) -> None:
+        """Close the connection if nothing comes for long."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def data_received(self, data: bytes) -> None:
+        engine = self.engine
+        if self._fresh:
+            self._fresh = False
+            if data.startswith(_TLS_HANDSHAKE):
+                engine.notice("the browser asked for https; this server speaks http only: use an address with http://")
+                self.transport.close()
+                return
+        if not self.in_request:
+            if not self.begun:
+                self.unread = data
+            elif self.unread is not None:
+                self.unread += data
+            if engine.draining:
+                engine.release(self)
+            else:
+                engine._turn()  # may begin to drain and hand this connection over
+            if self.handed_over:
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        if self.in_request:
+            self.unread = None  # pipelined: its bytes cannot be told from those of the request before
+        self.begun = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        # Browsers encode, people with curl do not: RFC 3986 §2.1 for what is not ASCII.
+        super().on_url(url if url.isascii() else quote_from_bytes(url, safe=_ASCII).encode())
+
+    def on_headers_complete(self) -> None:
+        self.unread = None
+        self.engine.request_began()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.begun = False
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.engine.draining:
+            self.engine.release(self)
+            self.engine.changed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.engine.changed()
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.logger = _SILENT
+
+
+class _DetachedLogger(logging.Logger):
+    """A logger outside of the hierarchy: the user's logging configuration neither sees it nor is changed by it."""
+
+
+class _NoticeHandler(logging.Handler):
+    def __init__(self, notice: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._notice = notice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info is None:  # exceptions were reported where they were caught
+            self._notice(record.getMessage())
+
+
+def _engine_logger(notice: Callable[[str], None]) -> logging.Logger:
+    logger = _DetachedLogger("devserver.engine", logging.WARNING)
+    logger.addHandler(_NoticeHandler(notice))
+    return logger
+
+
+_SILENT = _DetachedLogger("devserver.engine", logging.CRITICAL + 1)

@@ -1,0 +1,92 @@
+"""ASGI lifespan: startup before the first request, shutdown after the last (ASGI lifespan protocol 2.0). Runs in the server.
+
+An app that raises on the lifespan scope before it answered is one without lifespan. One that says that its startup failed, or
+raises after it began to receive, has failed to load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from devserver.server.web.asgi import ASGIApp, Event
+
+
+class LifespanFailedError(Exception):
+    """The app said `lifespan.startup.failed` or `lifespan.shutdown.failed`. The message is the app's own."""
+
+
+class Lifespan:
+    """The lifespan of one app. `state` is filled by the app and copied into every scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.state: dict[str, Any] = {}
+        self._orders: asyncio.Queue[Event] = asyncio.Queue()
+        self._answers: asyncio.Queue[Event] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+        self._received = False
+        self._supported = False
+
+    async def startup(self) -> None:
+        """Run the startup. Raises what the app raised, or LifespanFailedError. An app without lifespan is no error."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        self._task = asyncio.get_running_loop().create_task(self._run(scope), name="devserver-lifespan")
+        self._orders.put_nowait({"type": "lifespan.startup"})
+        answer = await self._answer()
+        if answer is not None:
+            self._supported = True
+            if answer["type"] == "lifespan.startup.failed":
+                error = await self._end_of_app()
+                raise LifespanFailedError(answer.get("message") or "the app said that its startup failed") from error
+            return
+        error = await self._end_of_app()
+        # An app that raises although it has no lifespan (Channels' ProtocolTypeRouter, a plain `assert scope["type"] == "http"`)
+        # does so at once. One that took the order and then raised means it.
+        if error is not None and self._received:
+            raise error
+
+    async def shutdown(self) -> None:
+        """Run the shutdown. Raises what the app raised, or LifespanFailedError."""
+        if not self._supported or self._task is None or self._task.done():
+            return
+        self._orders.put_nowait({"type": "lifespan.shutdown"})
+        answer = await self._answer()
+        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+            raise LifespanFailedError(answer.get("message") or "the app said that its shutdown failed")
+        if answer is None and (error := await self._end_of_app()) is not None:
+            raise error
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        async def receive() -> Event:
+            self._received = True
+            return await self._orders.get()
+
+        async def send(event: Event) -> None:
+            self._answers.put_nowait(event)
+
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # SystemExit too: out of a task it would end the loop
+            self._error = error
+
+    async def _answer(self) -> Event | None:
+        """What the app answered; None if it ended without an answer."""
+        assert self._task is not None
+        answer = asyncio.ensure_future(self._answers.get())
+        await asyncio.wait((answer, self._task), return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        if not self._answers.empty():
+            answer.cancel()
+            return self._answers.get_nowait()
+        answer.cancel()
+        return None
+
+    async def _end_of_app(self) -> BaseException | None:
+        assert self._task is not None
+        await asyncio.wait((self._task,))
+        return self._error

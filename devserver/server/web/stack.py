@@ -1,0 +1,65 @@
+"""The middlewares in their order, outermost first. Runs in the server.
+
+request log → host check → internal pages → static → event streams → error capture → the app (WSGI through `wsgi.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devserver.report import Report
+from devserver.server.integration import StaticMount
+from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.web.capture import ErrorCapture, MakeReport
+from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
+from devserver.server.web.internal import InternalPages
+from devserver.server.web.requestlog import RequestLog, WriteRequest
+from devserver.server.web.static import StaticFiles
+from devserver.server.web.streams import EventStreams
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The composed app and the parts of it that others talk to."""
+
+    app: ASGIApp
+    streams: EventStreams
+
+
+def build(
+    app: ASGIApp,
+    *,
+    run: str,
+    host_check: HostCheck,
+    static: Sequence[StaticMount],
+    make_report: MakeReport,
+    show: Callable[[Report], None],
+    write_request: WriteRequest | None,
+    on_static_sent: Callable[[Path, str], None] | None = None,
+) -> Stack:
+    """Put the middlewares around `app`. Without `write_request` nothing is logged."""
+    captured: ASGIApp = ErrorCapture(app, make_report=make_report, show=show, run=run)
+    streams = EventStreams(captured)
+    stack: ASGIApp = streams
+    if static:
+        stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
+    stack = HostCheckMiddleware(InternalPages(stack, run=run), host_check)
+    if write_request is not None:
+        stack = RequestLog(stack, write_request)
+    return Stack(stack, streams)
+
+
+class _StaticFirst:
+    """Files before the app."""
+
+    def __init__(self, app: ASGIApp, static: StaticFiles) -> None:
+        self._app = app
+        self._static = static
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._static.match(scope["path"]):
+            await self._static(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

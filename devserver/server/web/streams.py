@@ -1,0 +1,85 @@
+"""Event streams: long answers that must not hold up a restart. Runs in the server, on its loop.
+
+A `text/event-stream` never ends by itself. At a restart it is ended properly: the client sees the end of the answer, and an
+EventSource connects again, to the new server; the app sees a disconnect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from devserver.server.web.asgi import ASGIApp, Event, Receive, Scope, Send
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    send: Send
+    task: asyncio.Task[object] | None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class EventStreams:
+    """Middleware that knows the open event streams."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: set[_Stream] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def end_all(self) -> None:
+        """End every open stream."""
+        for stream in list(self._open):
+            stream.ended.set()
+            if stream.task is not None:
+                self._tasks.add(stream.task)
+            try:
+                await stream.send({"type": "http.response.body", "body": b"", "more_body": False})
+            except Exception:
+                pass  # the client was faster
+
+    def was_stream(self, task: asyncio.Task[object]) -> bool:
+        """Whether `task` ran an event stream that was ended: nobody has to wait for it."""
+        return task in self._tasks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        stream: _Stream | None = None
+
+        async def watched_send(event: Event) -> None:
+            nonlocal stream
+            if stream is not None:
+                if not stream.ended.is_set():
+                    await send(event)
+                return
+            if event["type"] == "http.response.start" and _is_event_stream(event):
+                stream = _Stream(send, asyncio.current_task())
+                self._open.add(stream)
+            await send(event)
+
+        async def watched_receive() -> Event:
+            if stream is None:
+                return await receive()
+            ended = asyncio.ensure_future(stream.ended.wait())
+            received = asyncio.ensure_future(receive())
+            try:
+                await asyncio.wait((ended, received), return_when=asyncio.FIRST_COMPLETED)
+                return {"type": "http.disconnect"} if ended.done() else received.result()
+            finally:
+                ended.cancel()
+                received.cancel()
+
+        try:
+            await self._app(scope, watched_receive, watched_send)
+        finally:
+            if stream is not None:
+                self._open.discard(stream)
+
+
+def _is_event_stream(event: Event) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in event.get("headers", ())
+    )

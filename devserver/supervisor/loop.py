@@ -1,0 +1,494 @@
+"""The shell of the supervisor: one selector; the outside world becomes events, commands become deeds.
+
+Runs in the supervisor, for the whole life of the command. Rules that hold: one wait; every decision is `state`'s or `plan`'s; every
+word to a person goes through `console`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import assert_never
+
+from devserver import __version__
+from devserver.configuration import read_env_file
+from devserver.lastwords import report_from_death, report_from_hang
+from devserver.messages import Configure
+from devserver.options import Options
+from devserver.supervisor import state
+from devserver.supervisor.changes import Changes
+from devserver.supervisor.console import Console, Key
+from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.listener import Listener, bind
+from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
+from devserver.supervisor.process import RootProcess
+from devserver.supervisor.state import Notice
+from devserver.supervisor.tree import ServerRecord, Tree
+from devserver.supervisor.watcher import Watcher
+from devserver.target import Target
+from devserver.terminal import Banner
+
+QUIET_AFTER_S = 60.0
+"""How long after the last change or request the watcher slows down."""
+_STACK_WAIT_S = 0.3
+_STACK_STEP_S = 0.02
+_END_S = 1.0
+_TELL_READS_S = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, signal.SIGCONT)
+
+
+def run(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
+    """Serve until told to end; the exit code. Takes the root over. Raises ListenError if the address is not to be had."""
+    console = Console(options.color, keys=options.reload)
+    try:
+        listener = bind(options.host, options.port)
+    except BaseException:
+        root.abandon()
+        raise
+    return Supervisor(options, target, argv, root, listener, console).run()
+
+
+class Supervisor:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        options: Options,
+        target: Target,
+        argv: Sequence[str],
+        root: RootProcess,
+        listener: Listener,
+        console: Console,
+    ) -> None:
+        self._options = options
+        self._target = target
+        self._argv = tuple(argv)
+        self._listener = listener
+        self._console = console
+        self._state = state.start(grace_s=options.grace, reload=options.reload)
+        self._events: deque[state.Event] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_count = itertools.count()
+        self._selector = selectors.DefaultSelector()
+        self._registered: dict[int, tuple[int, Callable[[], None]]] = {}
+        self._exit_code: int | None = None
+        self._announced = False
+        self._was_broken = False
+        self._cause: tuple[str, ...] = ()
+        self._cause_event = "changed"
+        self._cause_reason = ""
+        self._cause_began = time.monotonic()
+        self._last_activity = time.monotonic()
+        self._busy = True
+        self._last_words: dict[int, str] = {}  # stacks of servers that are gone
+        self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
+        folders = options.reload_dir or (target.app_dir,)
+        self._roots = tuple(str(Path(folder).resolve()) for folder in folders)
+        self._watcher: Watcher | None = None
+        self._tell_reads = False
+        self._signals, self._signals_write = socket.socketpair()
+        self._tree = Tree(
+            root,
+            self._configure,
+            emit=self._events.append,
+            on_reads=self._reads_arrived,
+            on_activity=self._activity,
+            notice=self._notice,
+        )
+        self._tree.listen_on(listener.sockets)
+        self._changes = Changes(
+            options,
+            self._rules,
+            self._roots,
+            current=self._current_record,
+            decided=self._decided,
+            call_later=self._call_later,
+        )
+
+    def _configure(self) -> Configure:
+        environment: tuple[tuple[str, str], ...] = ()
+        if self._options.env_file is not None:
+            environment = read_env_file(self._options.env_file, os.environ)
+        hosts = tuple(str(sock.getsockname()[0]) for sock in self._listener.sockets)
+        return Configure(
+            self._options,
+            self._target,
+            self._argv,
+            (*hosts, self._options.host),
+            color=self._console.style.color,
+            environment=environment,
+        )
+
+    # --- the one wait ---
+
+    def run(self) -> int:
+        self._take_signals()
+        try:
+            if self._options.reload:
+                self._start_watching()
+            while self._exit_code is None:
+                self._turn()
+        finally:
+            self._end()
+        return self._exit_code
+
+    def _turn(self) -> None:
+        self._set_pace()
+        wanted = self._wanted_descriptors()
+        for fd in [fd for fd, how in self._registered.items() if wanted.get(fd) != how]:
+            self._selector.unregister(fd)
+            del self._registered[fd]
+        for fd, (mask, act) in wanted.items():
+            if fd not in self._registered:
+                self._selector.register(fd, mask, act)
+                self._registered[fd] = (mask, act)
+        timeout = None if not self._timers else max(0.0, self._timers[0][0] - time.monotonic())
+        for key, _mask in self._selector.select(timeout):
+            key.data()
+        self._run_timers()
+        self._run_events()
+
+    def _wanted_descriptors(self) -> dict[int, tuple[int, Callable[[], None]]]:
+        read = selectors.EVENT_READ
+        wanted: dict[int, tuple[int, Callable[[], None]]] = {self._signals.fileno(): (read, self._signals_came)}
+        for channel in self._tree.channels():
+            mask = read | (selectors.EVENT_WRITE if channel.wants_write else 0)
+            wanted[channel.fileno()] = (mask, _Attend(self._tree, channel))
+        if self._watcher is not None:
+            wanted[self._watcher.fileno()] = (read, self._files_came)
+        if self._console.reads_keys:
+            wanted[sys.stdin.fileno()] = (read, self._keys_came)
+        return wanted
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._timer_count), act))
+
+    def _run_events(self) -> None:
+        while self._events:
+            self._state, commands = state.advance(self._state, self._events.popleft())
+            for command in commands:
+                self._carry_out(command)
+
+    # --- the outside world ---
+
+    def _take_signals(self) -> None:
+        self._signals.setblocking(False)
+        self._signals_write.setblocking(False)
+        signal.set_wakeup_fd(self._signals_write.fileno(), warn_on_full_buffer=False)
+        for signum in _SIGNALS:
+            signal.signal(signum, lambda number, frame: None)
+
+    def _signals_came(self) -> None:
+        try:
+            numbers = self._signals.recv(256)
+        except BlockingIOError:
+            return
+        for number in dict.fromkeys(numbers):
+            match number:
+                case signal.SIGINT if self._state.prompt:
+                    self._tree.interrupt(self._state.prompt)
+                case signal.SIGINT | signal.SIGTERM | signal.SIGHUP:
+                    self._events.extend([state.StopAsked()] * numbers.count(number))
+                case signal.SIGUSR1:
+                    self._key(Key.RESUME)
+                case signal.SIGCHLD:
+                    self._tree.reap_roots()
+                case signal.SIGCONT:
+                    if not self._state.prompt:
+                        self._console.resume()
+
+    def _keys_came(self) -> None:
+        for key in self._console.read_keys():
+            self._key(key)
+
+    def _key(self, key: Key) -> None:
+        match key:
+            case Key.RESUME:
+                self._because((), "asked for")
+                self._events.append(state.ResumeDecided())
+            case Key.RESTART:
+                self._because((), "asked for")
+                self._events.append(state.RestartDecided())
+            case Key.QUIT:
+                self._events.append(state.StopAsked())
+            case Key.HELP:
+                self._console.help()
+
+    def _notice(self, text: str, warning: bool) -> None:
+        (self._console.warning if warning else self._console.notice)(text)
+
+    # --- changes ---
+
+    def _start_watching(self) -> None:
+        options = self._options
+        self._watcher = Watcher(
+            [Path(root) for root in self._roots], self._rules, poll=options.poll, notify=self._console.notice
+        )
+        if options.env_file is not None:
+            self._watcher.watch_also([str(Path(options.env_file).resolve())])
+
+    def _files_came(self) -> None:
+        assert self._watcher is not None
+        batch = self._watcher.take()
+        if batch.failed:
+            self._console.warning(batch.failed)
+        if batch.paths or batch.rescan:
+            self._changes.seen(batch.paths, rescan=batch.rescan)
+
+    def _reads_arrived(self, server: ServerRecord, paths: Sequence[str]) -> None:
+        if self._watcher is not None:
+            inside = tuple(f"{root}/" for root in self._roots)
+            if outside := [path for path in paths if not path.startswith(inside)]:
+                self._watcher.watch_also(_places(outside))
+            if not self._tell_reads:  # all at once, when the stream of them ebbs
+                self._tell_reads = True
+                self._call_later(_TELL_READS_S, self._tell_watcher)
+        self._changes.read(server, paths)
+
+    def _tell_watcher(self) -> None:
+        self._tell_reads = False
+        if self._watcher is not None and (record := self._current_record()) is not None:
+            self._watcher.watched_reads(record.reads.paths())
+
+    def _current_record(self) -> ServerRecord | None:
+        """The server whose read-set counts."""
+        current = self._state.current
+        return None if current is None else self._tree.servers.get(current.number)
+
+    def _decided(self, decision: Nothing | Refresh | Resume | Restart) -> None:
+        match decision:
+            case Nothing():
+                return
+            case Refresh(paths=paths):
+                self._activity()
+                self._console.refreshed(self._names(paths))
+                self._events.append(state.RefreshDecided(tuple(paths)))
+            case Resume(paths=paths):
+                self._because(self._names(paths), "changed")
+                self._events.append(state.ResumeDecided())
+            case Restart(paths=paths, reason=reason):
+                self._because(self._names(paths), "changed", reason)
+                self._events.append(state.RestartDecided())
+            case _:
+                assert_never(decision)
+
+    def _because(self, names: tuple[str, ...], event: str, reason: str = "") -> None:
+        """Remember what the next load is for. A change that overtakes a load adds its names."""
+        self._activity()
+        loading = self._state.current is not None and self._state.current.phase is state.Phase.LOADING
+        kept = self._cause if loading and self._announced else ()
+        self._cause = tuple(dict.fromkeys((*names, *kept)))
+        self._cause_event, self._cause_reason = event, reason
+        self._cause_began = time.monotonic()
+
+    def _names(self, paths: Sequence[str]) -> tuple[str, ...]:
+        here = os.getcwd()
+        return tuple(os.path.relpath(path, here) if path.startswith(here + "/") else path for path in paths)
+
+    def _activity(self) -> None:
+        self._last_activity = time.monotonic()
+
+    def _set_pace(self) -> None:
+        """Look often while the project is in use, seldom after a minute of quiet."""
+        busy = time.monotonic() - self._last_activity < QUIET_AFTER_S
+        if busy != self._busy and self._watcher is not None:
+            self._watcher.set_pace(busy)
+        if (busy and not self._busy) or (busy and not self._timers):
+            self._call_later(QUIET_AFTER_S, lambda: None)  # wake up to slow down
+        self._busy = busy
+
+    # --- commands ---
+
+    def _carry_out(self, command: state.Command) -> None:
+        tree = self._tree
+        match command:
+            case state.SpawnRoot():
+                tree.spawn_root()
+            case state.RetireRoot():
+                tree.retire_root()
+            case state.Resume(server=number, stand_in=report):
+                tree.resume(number, report)
+                self._changes.load_began(number)
+            case state.LetServe(server=number):
+                tree.let_serve(number)
+            case state.LetDrain(server=number):
+                tree.let_drain(number, self._options.grace)
+            case state.KillServer(server=number):
+                tree.kill(number)
+            case state.Refresh(server=number, paths=paths):
+                tree.refresh(number, paths)
+            case state.StartTimer(timer=timer, server=number, seconds=seconds):
+                event = state.TimerFired(timer, number)
+                self._call_later(seconds, lambda: self._events.append(event))
+            case state.ReadStack(server=number, status=None):
+                tree.ask_for_stack(number)
+                self._await_stack(number, time.monotonic() + _STACK_WAIT_S)
+            case state.ReadStack(server=number, status=status):
+                text = self._last_words.get(number, "")
+                detail = "It died again and again at its start. Save a file to try again."
+                report = report_from_death(
+                    status or 0, text, user_roots=self._user_roots(), detail=detail, loading=True
+                )
+                self._events.append(state.StackRead(number, report))
+            case state.Tell():
+                self._tell(command)
+            case state.Exit(code=code):
+                if self._exit_code is None:
+                    self._exit_code = code
+            case _:
+                assert_never(command)
+
+    def _await_stack(self, number: int, deadline: float) -> None:
+        """faulthandler writes when the signal has arrived: look until there is something, but not for long."""
+        server = self._tree.servers.get(number)
+        if server is None:
+            return
+        text = self._tree.stack_of(server)
+        if not text and time.monotonic() < deadline:
+            self._call_later(_STACK_STEP_S, lambda: self._await_stack(number, deadline))
+            return
+        report = report_from_hang(
+            text, round(time.monotonic() - server.began), user_roots=self._user_roots(), target=self._target.label
+        )
+        self._events.append(state.StackRead(number, report))
+
+    def _user_roots(self) -> tuple[str, ...]:
+        return (self._target.app_dir, os.getcwd())
+
+    # --- what a person is told ---
+
+    def _tell(self, tell: state.Tell) -> None:
+        console, server = self._console, self._tree.servers.get(tell.server)
+        match tell.notice:
+            case Notice.SERVING:
+                if server is not None:
+                    self._tell_serving(server)
+            case Notice.LOAD_FAILED:
+                assert tell.report is not None
+                self._was_broken = True
+                if self._announced:
+                    console.changed(self._cause, "failed to load", event=self._cause_event)
+                console.report(tell.report)
+            case Notice.HANGS:
+                console.warning(f"{self._target.label} is still loading; the page shows where it is")
+                if tell.report is not None:
+                    console.report(tell.report)
+            case Notice.DIED_LOADING | Notice.DIED_SERVING:
+                assert tell.status is not None
+                self._tell_death(tell.status, server, loading=tell.notice is Notice.DIED_LOADING)
+            case Notice.GAVE_UP:
+                console.warning("it keeps dying at its start; waiting for a change")
+            case Notice.WAITING_FOR_PROMPT:
+                console.notice("a change is waiting until the debugger prompt is closed")
+            case Notice.WAITING_FOR_EXCLUSIVE:
+                console.notice(f"the old server holds {tell.detail}: it ends before the new one loads")
+            case Notice.GRACE_OVER:
+                console.notice(f"requests of the old code were cut after {self._options.grace:g} s (--grace)")
+            case Notice.ROOT_DIED:
+                assert tell.status is not None
+                console.warning("the root process ended; starting afresh")
+                self._because((), "the root process ended")
+            case Notice.STOPPING:
+                pass
+            case _:
+                assert_never(tell.notice)
+
+    def _tell_death(self, status: int, server: ServerRecord | None, *, loading: bool) -> None:
+        text = ""
+        if server is not None:
+            text = self._last_words[server.number] = self._tree.stack_of(server)
+        self._because((), "the server process ended")
+        if text:
+            self._console.report(report_from_death(status, text, user_roots=self._user_roots(), loading=loading))
+        else:
+            self._console.died(status, loading=loading)
+
+    def _tell_serving(self, server: ServerRecord) -> None:
+        loaded = server.loaded
+        modules = loaded.modules if loaded else None
+        if not self._announced:
+            self._announced = True
+            urls = self._listener.urls()
+            local, network = urls[:1], urls[1:]
+            self._console.banner(
+                Banner(
+                    version=__version__,
+                    target=self._target.label,
+                    app=loaded.name if loaded else "",
+                    urls=tuple(local),
+                    network_urls=tuple(network),
+                    reason=self._target.reason,
+                    modules=modules,
+                    load_ms=loaded.load_ms if loaded else None,
+                    reload=self._options.reload,
+                    keys=self._console.has_keys,
+                )
+            )
+        elif loaded is not None:
+            self._console.changed(
+                self._cause,
+                "restarted",
+                modules=modules,
+                elapsed_ms=(time.monotonic() - self._cause_began) * 1000,
+                fixed=self._was_broken,
+                reason=self._cause_reason,
+                event=self._cause_event,
+            )
+        if loaded is not None:
+            self._was_broken = False
+            for notice in loaded.notices:
+                self._console.notice(notice)
+            self._changes.template_roots = loaded.template_roots
+            self._changes.static_roots = loaded.static_roots
+        self._cause = ()
+
+    # --- the end ---
+
+    def _end(self) -> None:
+        for signum in _SIGNALS:
+            if signum is not signal.SIGCHLD:
+                signal.signal(signum, signal.SIG_IGN)  # what is left takes milliseconds and leaves nothing behind
+        if self._watcher is not None:
+            self._watcher.close()
+        self._listener.close()
+        self._tree.close(_END_S)
+        self._selector.close()
+        signal.set_wakeup_fd(-1)
+        self._signals.close()
+        self._signals_write.close()
+
+
+def _places(paths: Sequence[str]) -> list[str]:
+    """What to watch for files outside of the roots: a package as a whole, anything else by itself."""
+    return [os.path.dirname(path) if path.endswith("/__init__.py") else path for path in paths]
+
+
+class _Attend:
+    """Attend to one channel. Equal for equal channels, so that the selector is not told anew each turn."""
+
+    def __init__(self, tree: Tree, channel: object) -> None:
+        self._tree = tree
+        self._channel = channel
+
+    def __call__(self) -> None:
+        self._tree.attend(self._channel)  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Attend) and other._channel is self._channel
+
+    def __hash__(self) -> int:
+        return id(self._channel)

@@ -1,0 +1,316 @@
+"""The processes below the supervisor: which roots and servers there are, what was said to them and what they said.
+
+Runs in the supervisor. Decides nothing: carries commands out and turns messages into events of `state`. Owns the roots, the
+channels, the stack files and the connections that wait for the next server.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from devserver import processes
+from devserver.channel import Channel, socket_pair
+from devserver.messages import (
+    MAX_FDS_PER_MESSAGE,
+    AdoptConnections,
+    Configure,
+    ConnectionsHandedOver,
+    Drain,
+    ExclusiveHeld,
+    KillServer,
+    LoadEnded,
+    LoadFailed,
+    Message,
+    Noticed,
+    ReadsRecorded,
+    RefreshFiles,
+    RequestBegan,
+    ResumeCheckpoint,
+    RootReady,
+    Serve,
+    ServerEnded,
+    ServerForked,
+    ServingBegan,
+    TerminalReleased,
+    TerminalWanted,
+)
+from devserver.readset import ReadSet
+from devserver.report import Report
+from devserver.supervisor import state
+from devserver.supervisor.process import RootProcess, spawn_root
+
+_STACK_BYTES = 1 << 18
+
+
+@dataclass(slots=True)
+class RootRecord:
+    process: RootProcess
+    channel: Channel
+    retired: bool = False
+    servers: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class ServerRecord:
+    """What is known of one server."""
+
+    number: int
+    root: RootRecord
+    channel: Channel
+    stack_file: BinaryIO
+    stand_in: bool
+    began: float  # time.monotonic() when it was asked for
+    reads: ReadSet = field(default_factory=ReadSet)
+    pid: int = 0
+    loaded: LoadEnded | None = None
+    failed: LoadFailed | None = None
+    lets_serve: bool = False
+
+
+class Tree:
+    """All processes of the command. `emit` takes the events; `on_reads` is told when a server has read more."""
+
+    def __init__(
+        self,
+        first: RootProcess,
+        configure: Callable[[], Configure],
+        *,
+        emit: Callable[[state.Event], None],
+        on_reads: Callable[[ServerRecord, Sequence[str]], None],
+        on_activity: Callable[[], None],
+        notice: Callable[[str, bool], None],
+    ) -> None:
+        self._configure = configure
+        self._emit = emit
+        self._on_reads = on_reads
+        self._on_activity = on_activity
+        self._notice = notice
+        self._roots: list[RootRecord] = []
+        self._root: RootRecord | None = None
+        self.servers: dict[int, ServerRecord] = {}
+        self._listeners: Sequence[socket.socket] = ()
+        self._accepting: ServerRecord | None = None
+        self._waiting: list[tuple[int, str]] = []  # connections for the next server
+        processes.become_subreaper()
+        self._take_root(first)
+
+    def listen_on(self, listeners: Sequence[socket.socket]) -> None:
+        """The sockets that servers are to accept on. Not taken over."""
+        self._listeners = listeners
+
+    def channels(self) -> list[Channel]:
+        """What belongs in the selector."""
+        found = [root.channel for root in self._roots] + [server.channel for server in self.servers.values()]
+        return [channel for channel in found if not channel.closed]
+
+    # --- commands ---
+
+    def spawn_root(self) -> None:
+        self._take_root(spawn_root())
+
+    def _take_root(self, process: RootProcess) -> None:
+        root = RootRecord(process, Channel(process.sock))
+        self._roots.append(root)
+        self._root = root
+        root.channel.send(self._configure())
+
+    def retire_root(self) -> None:
+        """The current root gets no more work."""
+        if self._root is not None:
+            self._root.retired = True
+            self._end_if_idle(self._root)
+            self._root = None
+
+    def resume(self, number: int, stand_in: Report | None) -> ServerRecord | None:
+        """Fork a server. None if the root is gone (its end is an event of its own)."""
+        root = self._root
+        if root is None:
+            return None
+        ours, theirs = socket_pair()
+        stack_file = _stack_file()
+        server = ServerRecord(number, root, Channel(ours), stack_file, stand_in is not None, time.monotonic())
+        self.servers[number] = server
+        root.servers.add(number)
+        stack_fd = os.dup(stack_file.fileno())
+        root.channel.send(ResumeCheckpoint(number, stand_in), [theirs.detach(), stack_fd], close_fds=True)
+        return server
+
+    def let_serve(self, number: int) -> None:
+        server = self.servers.get(number)
+        if server is None:
+            return
+        server.lets_serve = True
+        self._accepting = server
+        server.channel.send(Serve(len(self._listeners)), [listener.fileno() for listener in self._listeners])
+        self._forward_connections()
+
+    def let_drain(self, number: int, grace_s: float) -> None:
+        if server := self.servers.get(number):
+            if self._accepting is server:
+                self._accepting = None
+            server.channel.send(Drain(grace_s))
+
+    def kill(self, number: int) -> None:
+        if server := self.servers.get(number):
+            if self._accepting is server:
+                self._accepting = None
+            server.root.channel.send(KillServer(number))
+
+    def refresh(self, number: int, paths: tuple[str, ...]) -> None:
+        if server := self.servers.get(number):
+            server.channel.send(RefreshFiles(paths))
+
+    def ask_for_stack(self, number: int) -> None:
+        """Have the process write its stacks into its stack file."""
+        if (server := self.servers.get(number)) and server.pid:
+            _signal(server.pid, processes.STACK_SIGNAL)
+
+    def interrupt(self, number: int) -> None:
+        """Ctrl-C for the process at the debugger prompt."""
+        if (server := self.servers.get(number)) and server.pid:
+            _signal(server.pid, signal.SIGINT)
+
+    @staticmethod
+    def stack_of(server: ServerRecord) -> str:
+        """What stands in the stack file."""
+        return os.pread(server.stack_file.fileno(), _STACK_BYTES, 0).decode(errors="replace")
+
+    def close(self, deadline_s: float) -> None:
+        """End everything: roots kill what they have below at the end of file. What is left then is killed."""
+        for _fd, _data in self._waiting:
+            os.close(_fd)
+        self._waiting.clear()
+        for server in self.servers.values():
+            server.channel.close()
+            server.stack_file.close()
+        for root in self._roots:
+            root.channel.close()
+        deadline = time.monotonic() + deadline_s
+        for root in self._roots:
+            while root.process.reap() is None:
+                if time.monotonic() > deadline:
+                    root.process.kill()
+                time.sleep(0.002)  # SIGCHLD may have been taken already; the root exits within milliseconds
+        processes.kill_all_below()
+
+    # --- what processes say ---
+
+    def attend(self, channel: Channel) -> None:
+        """Read what came on `channel`, and send what it takes now."""
+        channel.flush()
+        root = next((root for root in self._roots if root.channel is channel), None)
+        server = next((server for server in self.servers.values() if server.channel is channel), None)
+        for message, fds in channel.receive():
+            if root is not None:
+                self._root_said(root, message)
+            elif server is not None:
+                self._server_said(server, message, fds)
+
+    def reap_roots(self) -> None:
+        """After SIGCHLD: a root that ended is no more, nor is anything it had below."""
+        for root in list(self._roots):
+            status = root.process.reap()
+            if status is None:
+                continue
+            for message, _fds in root.channel.receive():  # its last words
+                self._root_said(root, message)
+            self._roots.remove(root)
+            root.channel.close()
+            processes.kill_all_below(spare=lambda pid: any(pid == other.process.pid for other in self._roots))
+            for number in list(root.servers):
+                self._forget(number)
+            if root is self._root:
+                self._root = None
+                self._emit(state.RootEnded(status))
+
+    def _root_said(self, root: RootRecord, message: Message) -> None:
+        match message:
+            case RootReady():
+                if root is self._root:
+                    self._emit(state.RootStarted())
+            case ServerForked(server=number, pid=pid):
+                if number in self.servers:
+                    self.servers[number].pid = pid
+            case ServerEnded(server=number, status=status):
+                self._server_ended(root, number, status)
+            case _:
+                raise AssertionError(f"not from a root: {message}")
+
+    def _server_ended(self, root: RootRecord, number: int, status: int) -> None:
+        server = self.servers.get(number)
+        if server is not None:
+            for message, fds in server.channel.receive():  # what it said before it ended
+                self._server_said(server, message, fds)
+        self._emit(state.Ended(number, status))
+        self._forget(number)
+        root.servers.discard(number)
+        self._end_if_idle(root)
+
+    def _forget(self, number: int) -> None:
+        server = self.servers.pop(number, None)
+        if server is not None:
+            if self._accepting is server:
+                self._accepting = None
+            server.channel.close()
+            server.stack_file.close()
+
+    def _end_if_idle(self, root: RootRecord) -> None:
+        if root.retired and not root.servers:
+            root.channel.close()
+
+    def _server_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
+        match message:
+            case ReadsRecorded(reads=reads):
+                server.reads.add(reads)
+                self._on_reads(server, [read.path for read in reads])
+            case LoadEnded(exclusive=exclusive):
+                server.loaded = message
+                self._emit(state.Loaded(server.number, exclusive))
+            case LoadFailed(report=report, exclusive=exclusive):
+                server.failed = message
+                self._emit(state.LoadRaised(server.number, report, exclusive))
+            case ServingBegan():
+                self._emit(state.Began(server.number))
+            case RequestBegan():
+                self._on_activity()
+                self._emit(state.RequestArrived(server.number))
+            case ExclusiveHeld(what=what):
+                self._emit(state.TookExclusive(server.number, what))
+            case ConnectionsHandedOver(data=data):
+                self._waiting += zip(fds, data, strict=True)
+                self._forward_connections()
+            case TerminalWanted():
+                self._emit(state.PromptOpened(server.number))
+            case TerminalReleased():
+                self._emit(state.PromptClosed(server.number))
+            case Noticed(text=text, warning=warning):
+                self._notice(text, warning)
+            case _:
+                raise AssertionError(f"not from a server: {message}")
+
+    def _forward_connections(self) -> None:
+        while self._waiting and self._accepting is not None:
+            batch, self._waiting = self._waiting[:MAX_FDS_PER_MESSAGE], self._waiting[MAX_FDS_PER_MESSAGE:]
+            message = AdoptConnections(len(batch), tuple(data for _fd, data in batch))
+            self._accepting.channel.send(message, [fd for fd, _data in batch], close_fds=True)
+
+
+def _stack_file() -> BinaryIO:
+    """A file without a name."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("devserver-stack"), "rb+", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _signal(pid: int, signum: int) -> None:
+    try:
+        os.kill(pid, signum)
+    except ProcessLookupError:
+        pass

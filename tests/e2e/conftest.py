@@ -1,0 +1,61 @@
+"""Fixtures of the end-to-end tests: a project, and a command that serves it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import APPS, DevServer, Serve, write
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty folder for a project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def serve(project: Path) -> Iterator[Serve]:
+    """Start `devserver run` on a project made of the given files; everything is ended afterwards, and nothing may be left."""
+    started: list[DevServer] = []
+
+    def start(
+        files: Mapping[str, str], *arguments: str, env: Mapping[str, str] | None = None, wait: bool = True
+    ) -> DevServer:
+        write(project, files)
+        server = DevServer(project, *arguments, env=env, wait=wait)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            below = server.below()
+            server.process.send_signal(signal.SIGTERM)
+            try:
+                server.process.wait(5)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                pytest.fail(f"devserver did not end by SIGTERM\n{server.log}")
+            server.wait_until_gone(below)
+        assert server.process.stdout is not None
+        server._reader.join(5)
+        server.process.stdout.close()
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Both interfaces."""
+    return str(request.param)
+
+
+@pytest.fixture
+def app(kind: str) -> str:
+    """The source of a small app of that kind: answers TEXT, and its pid at /pid."""
+    return APPS[kind]
