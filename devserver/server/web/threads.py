@@ -43,7 +43,7 @@ class RequestThreads:
         self._outstanding = 0
         self._waking = False
         self._stopped = False
-        self._on_quiet: Callable[[], None] | None = None
+        self._on_quiet: list[Callable[[], None]] = []
 
     @property
     def outstanding(self) -> int:
@@ -67,10 +67,10 @@ class RequestThreads:
         return outstanding
 
     def when_quiet(self, call: Callable[[], None]) -> None:
-        """Call `call` once when no job is outstanding: now, or later in the thread of the last one."""
+        """Call `call` once when no job is outstanding: now, or later in the thread of the last one. It must not raise."""
         with self._lock:
             if self._outstanding:
-                self._on_quiet = call
+                self._on_quiet.append(call)
                 return
         call()
 
@@ -82,10 +82,15 @@ class RequestThreads:
             self._jobs.clear()
             self._outstanding -= len(dropped)
             idle, self._idle = self._idle, []
+            quiet: list[Callable[[], None]] = []
+            if not self._outstanding:
+                quiet, self._on_quiet = self._on_quiet, []
         for sleeper in idle:
             sleeper.release()
         for job in dropped:
             job.drop()
+        for call in quiet:
+            call()
 
     def _next_sleeper(self) -> threading.Lock | None:
         """Under the lock: what to release so that one more thread comes for the jobs. None if none has to or can."""
@@ -122,12 +127,12 @@ class RequestThreads:
         ended = 0  # jobs since the last look under the lock: 0 or 1
         while True:
             next_sleeper = None
-            quiet = None
+            quiet: list[Callable[[], None]] = []
             with self._lock:
                 if ended:
                     self._outstanding -= 1
-                    if not self._outstanding:
-                        quiet, self._on_quiet = self._on_quiet, None
+                    if not self._outstanding and self._on_quiet:
+                        quiet, self._on_quiet = self._on_quiet, []
                 else:
                     self._waking = False
                 job = self._jobs.popleft() if self._jobs else None
@@ -138,8 +143,8 @@ class RequestThreads:
                 else:
                     self._idle.append(sleeper)
                 stopped = self._stopped
-            if quiet is not None:
-                quiet()
+            for call in quiet:
+                call()
             if job is None:
                 if stopped:
                     return

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
+from contextlib import suppress
 
 from devserver.server.web.asgi import Receive, Scope, Send
 from devserver.server.web.threads import LoopCalls, RequestThreads
@@ -82,7 +83,8 @@ class WSGIAdapter:
         quiet = asyncio.Event()
 
         def tell() -> None:
-            loop.call_soon_threadsafe(quiet.set)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(quiet.set)
 
         self._threads.when_quiet(tell)
         await quiet.wait()
