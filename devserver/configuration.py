@@ -152,7 +152,10 @@ def _checked_type(option: Option, value: object, pyproject: str) -> object:
 
 
 def read_env_file(path: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The variables of a .env file that `environ` does not set yet. Raises UsageError."""
+    """The variables of a .env file that `environ` does not set yet; none if it is gone. Raises UsageError.
+
+    `${NAME}` is expanded from `os.environ` first, then from the file.
+    """
     from dotenv.main import DotEnv  # dotenv_values() expands ${NAME} from the file first, load_dotenv() as done here
 
     try:

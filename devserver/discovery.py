@@ -67,7 +67,7 @@ def _in_folder(folder: Path, place: Place) -> Target | None:
         target = django_target(manage, place, reason=f"found {place.shown(manage)}")
         if target is not None:
             return target
-    return _file_in(folder, place)
+    return package_target(folder, place) if (folder / "__init__.py").is_file() else _file_in(folder, place)
 
 
 def _file_in(folder: Path, place: Place) -> Target | None:

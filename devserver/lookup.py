@@ -21,7 +21,7 @@ from devserver.errors import TargetError
 from devserver.modules import Module, Search, extends_its_path, find_installed, find_module, module_names
 from devserver.target import Target, TargetKind
 
-_ADDRESS = re.compile(r"(?P<host>[\w.\-]*|\[[0-9a-fA-F:.]+\]):?(?P<port>\d{2,5})")
+_ADDRESS = re.compile(r"(?:(?P<host>[\w.\-]*|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{2,5})")
 
 
 def find_target(

@@ -75,7 +75,7 @@ class Options:
             "Where TARGET is; first on sys.path.",
             "DIR",
             read=values.read_folder,
-            default="current folder",
+            default=".",
         ),
     )
     env_file: str | None = field(
@@ -254,10 +254,11 @@ What it means is found by reading names of files and source; nothing is imported
 | --- | --- |
 | `mysite.wsgi:application` | The attribute of the module; dotted ones (`config:site.app`) too. |
 | `'shop:create_app(debug=True)'` | What the call returns; arguments are literals. The quotes are for the shell. |
-| `mysite.wsgi` | `application`, `app`, `create_app` or `make_app` in it, whichever is first. A package: in its `__init__.py`, then its modules `app`, `wsgi`, `asgi`, `main`, `application`. |
-| `web/app.py`, `web/app.py:app` | As above. The folder for `sys.path` is the first one upwards without `__init__.py`. |
+| `mysite.wsgi` | The first of `application`, `app`, `create_app` and `make_app` in it. |
+| `mysite`, a package | The same in it, then in its `app`, `wsgi`, `asgi`, `main` or `application`. |
+| `web/app.py`, `web/app.py:app` | The same. The first folder upwards without `__init__.py` goes to `sys.path`. |
 | `manage.py` | The application that the project's settings name. |
-| `site/`, `.` | The files of the folder, if it has an `index.html`; else the app found in it as if TARGET were left out; else its files. A `manage.py` in it always wins. |
+| `site/`, `.` | The project of a `manage.py` in it; else, with an `index.html`, its files; else its app, or its files. |
 
 Without TARGET, in this order: `target` in `pyproject.toml`; `manage.py`; `app.py`, `wsgi.py`, `asgi.py`, `main.py`,
 `application.py`, the first that holds one of the names above; one level down a `manage.py`, then these files in `src`,
