@@ -6,10 +6,13 @@ for it. Every method has a harmless default: an integration overrides what its f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from devserver.options import Options
+from devserver.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class StaticMount:
 
     url: str  # begins and ends with "/"
     roots: tuple[Path, ...] = ()
-    find: Callable[[str], Path | None] | None = None
+    find: Callable[[str], Path | None] | None = None  # blocks on the file system; called in threads
     index: bool = False  # serve index.html for folders
 
 
@@ -30,37 +33,74 @@ class StaticMount:
 class Integrated:
     """What an integration found out about a loaded app."""
 
-    name: str
+    name: str  # for the banner: "Django 5.2"; "" adds nothing to it
     static: tuple[StaticMount, ...] = ()
-    template_roots: tuple[Path, ...] = ()
+    static_roots: tuple[Path, ...] = ()  # folders from which the framework sends files itself
+    template_roots: tuple[Path, ...] = ()  # `files_changed` makes the next request see an edit below these
     notices: tuple[str, ...] = ()
-    versions: tuple[tuple[str, str], ...] = field(default=())
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 class Integration(Protocol):
-    """One framework."""
+    """One framework. Implementations subclass it, for the defaults."""
 
     @property
     def name(self) -> str: ...
 
     def prepare(self) -> None:
         """Before the target is imported, in the process that will import it: environment switches (FLASK_DEBUG …)."""
+        return
 
-    def applies(self, app: object, modules: Iterable[str]) -> bool:
+    def resolve(self, target: Target, options: Options) -> Target | None:
+        """The target of kind MODULE that `target` stands for, or None if this framework has no word in it.
+
+        May run user code (settings). Raises TargetError, and whatever that code raises.
+        """
+        return None
+
+    def applies(self, app: object, modules: Container[str]) -> bool:
         """Is `app` (or what it wraps) this framework's? Must not import the framework unless it is in `modules`."""
+        return False
 
     def loaded(self, app: object) -> Integrated:
         """After the target is loaded, before it serves: do what a first request would do
-        and is pure; say what you found."""
+        and is pure; say what you found. What it raises is a load error."""
+        return Integrated(name=self.name)
 
     def before_freeze(self) -> None:
         """A checkpoint is about to be made (close database connections …)."""
+        return
 
     def after_resume(self) -> None:
         """The process continues from a checkpoint."""
+        return
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         """Templates or static files changed that restart nothing: forget what is cached of them."""
+        return
 
     def request_ended(self) -> None:
         """A request's thread is done with it (close thread-bound resources)."""
+        return
+
+
+def applicable(app: object, integrations: Iterable[Integration], modules: Container[str]) -> tuple[Integration, ...]:
+    """Those of `integrations` that have to do with `app`. `modules`: `sys.modules` after the load."""
+    return tuple(integration for integration in integrations if integration.applies(app, modules))
+
+
+def integrate(app: object, chosen: Iterable[Integration]) -> Integrated:
+    """Tells `chosen` that `app` is loaded and joins what they found. Raises what they raise."""
+    found = [integration.loaded(app) for integration in chosen]
+    return Integrated(
+        name=" + ".join(one.name for one in found if one.name),
+        static=tuple(mount for one in found for mount in one.static),
+        static_roots=_distinct(root for one in found for root in one.static_roots),
+        template_roots=_distinct(root for one in found for root in one.template_roots),
+        notices=tuple(notice for one in found for notice in one.notices),
+        versions=tuple(version for one in found for version in one.versions),
+    )
+
+
+def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(paths))

@@ -1,0 +1,24 @@
+"""The frameworks that devserver knows, each in a module of its own. Runs in the server process.
+
+Nothing here imports a framework: whether one is in use is seen from `sys.modules` after the load. The server finds this
+package at run time, by name, for it may not know who stands above it.
+"""
+
+from __future__ import annotations
+
+from devserver.integrations.django import DjangoIntegration
+from devserver.integrations.flask import FlaskIntegration, QuartIntegration
+from devserver.integrations.jinja2 import Jinja2Integration
+from devserver.integrations.named import NAMED
+from devserver.integrations.starlette import StarletteIntegration
+from devserver.server.integration import Integration
+
+INTEGRATIONS: tuple[Integration, ...] = (
+    DjangoIntegration(),
+    FlaskIntegration(),
+    QuartIntegration(),
+    StarletteIntegration(),
+    *NAMED,
+    Jinja2Integration(),
+)
+"""In the order in which they are asked."""

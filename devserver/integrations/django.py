@@ -1,0 +1,223 @@
+"""Django: which app the settings name, what of a first request is built at load, static files through the finders.
+
+Runs in the server process. Rules that hold: Django is imported only once a target needs it or the load has; what
+`runserver` would do with settings, static files and templates is what happens here; logging is the project's own affair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+import sys
+from collections.abc import Callable, Container, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from devserver.errors import TargetError
+from devserver.integrations.releases import release_of, titled
+from devserver.options import InterfaceChoice, Options
+from devserver.server.integration import Integrated, Integration, StaticMount
+from devserver.server.load.loading import load_module
+from devserver.server.wrapping import find_layers
+from devserver.target import Target, TargetKind
+
+_BUILT_IN = {
+    "WSGI_APPLICATION": ("django.core.wsgi", "get_wsgi_application"),
+    "ASGI_APPLICATION": ("django.core.asgi", "get_asgi_application"),
+}
+
+
+class DjangoIntegration(Integration):
+    name = "Django"
+
+    def prepare(self) -> None:
+        os.environ["RUN_MAIN"] = "true"  # as under runserver's reloader: apps start their schedulers if they see it
+
+    def resolve(self, target: Target, options: Options) -> Target | None:
+        """What the settings name: ASGI_APPLICATION where daphne or channels is installed, else WSGI_APPLICATION."""
+        if target.kind is not TargetKind.DJANGO:
+            return None
+        _find_settings(target)
+        from django.conf import settings
+
+        setting = _setting_for(options.interface, settings.INSTALLED_APPS, getattr(settings, "ASGI_APPLICATION", None))
+        dotted = getattr(settings, setting, None)
+        if not dotted:
+            module, attribute = _BUILT_IN[setting]
+            return dataclasses.replace(
+                target,
+                kind=TargetKind.MODULE,
+                path="",
+                module=module,
+                attribute=attribute,
+                call=True,
+                call_arguments="",
+            )
+        module, _, attribute = str(dotted).rpartition(".")
+        if not module:
+            raise TargetError(
+                f"{setting} in {os.environ['DJANGO_SETTINGS_MODULE']} is {dotted!r}, which names no module",
+                hint='write it as  "mysite.wsgi.application"',
+            )
+        return dataclasses.replace(target, kind=TargetKind.MODULE, path="", module=module, attribute=attribute)
+
+    def applies(self, app: object, modules: Container[str]) -> bool:
+        return "django.conf" in modules and any(True for _ in find_layers(app, _is_djangos))
+
+    def loaded(self, app: object) -> Integrated:
+        """Imports the URLconf and builds the template engines, so that what is wrong with them shows now."""
+        from django.conf import settings
+        from django.urls import get_resolver
+
+        if getattr(settings, "ROOT_URLCONF", None):
+            resolver = get_resolver()
+            resolver.url_patterns  # noqa: B018 (imports it)
+            resolver.reverse_dict  # noqa: B018 (populates it)
+        template_roots = tuple(dict.fromkeys(_template_folders()))
+        mount, static_roots, notices = _static_files()
+        version = release_of("django")
+        channels = release_of("channels")
+        return Integrated(
+            name=titled("Django", version),
+            static=(mount,) if mount else (),
+            static_roots=static_roots,
+            template_roots=template_roots,
+            notices=notices,
+            versions=(("Django", version), *([("Channels", channels)] if channels else [])),
+        )
+
+    def before_freeze(self) -> None:
+        """Two processes must not share a database connection."""
+        if "django.db" in sys.modules:
+            from django.db import connections
+
+            for connection in connections.all(initialized_only=True):
+                connection.close()
+
+    def files_changed(self, paths: Sequence[Path]) -> None:
+        if "django.template" not in sys.modules:
+            return
+        from django.template import autoreload
+        from django.utils.translation.reloader import translation_file_changed
+
+        for path in paths:
+            translation_file_changed(sender=None, file_path=path)  # looks at catalogs (.mo) alone
+        if any(path.suffix != ".mo" for path in paths):
+            autoreload.reset_loaders()
+
+
+def _find_settings(target: Target) -> None:
+    """Makes the settings module known and runs it. Raises TargetError if it, or Django, is not there."""
+    try:
+        import django  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "django":
+            raise
+        raise TargetError(
+            f"{target.label} needs Django, and {sys.executable} has none",
+            hint="activate the project's virtual environment, or install it:  python -m pip install django",
+        ) from None
+    if target.module:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", target.module)
+    settings_module = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if not settings_module:
+        raise TargetError(
+            f"{target.label} does not tell which settings to use",
+            hint="set DJANGO_SETTINGS_MODULE, or name the app:  mysite.wsgi:application",
+        )
+    load_module(settings_module, folder=target.app_dir)
+
+
+def _setting_for(choice: InterfaceChoice, installed: Sequence[str], asgi_application: object) -> str:
+    if choice is InterfaceChoice.AUTO:
+        packages = {app.partition(".")[0] for app in installed}
+        is_asgi = bool(asgi_application) and not packages.isdisjoint({"daphne", "channels"})
+    else:
+        is_asgi = choice is InterfaceChoice.ASGI
+    return "ASGI_APPLICATION" if is_asgi else "WSGI_APPLICATION"
+
+
+def _is_djangos(layer: object) -> bool:
+    return any(cls.__module__.partition(".")[0] in ("django", "channels") for cls in type(layer).__mro__)
+
+
+# --- templates ---
+
+
+def _template_folders() -> Iterator[Path]:
+    """Builds every template engine; the folders in which they look, Django's own aside."""
+    from django.template import engines
+    from django.utils.autoreload import is_django_path
+
+    for backend in engines.all():
+        loaders = getattr(getattr(backend, "engine", None), "template_loaders", ())
+        inner = [one for loader in loaders for one in getattr(loader, "loaders", (loader,))]
+        folders = [
+            *backend.template_dirs,
+            *(folder for one in inner if hasattr(one, "get_dirs") for folder in one.get_dirs()),
+        ]
+        for folder in folders:
+            path = Path(folder).absolute()
+            if not is_django_path(path):
+                yield path
+
+
+# --- static files ---
+
+
+def _static_files() -> tuple[StaticMount | None, tuple[Path, ...], tuple[str, ...]]:
+    """What runserver would serve at STATIC_URL: mount, folders, notices."""
+    from django.apps import apps
+    from django.conf import settings
+
+    if not apps.is_installed("django.contrib.staticfiles"):
+        return None, (), ()
+    if apps.is_installed("whitenoise.runserver_nostatic"):
+        return None, (), ()
+    if not settings.DEBUG:
+        return None, (), _debug_notices(settings.ALLOWED_HOSTS, settings.MIDDLEWARE)
+    from django.contrib.staticfiles.utils import check_settings
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        check_settings()
+    except ImproperlyConfigured as error:
+        return None, (), (f"static files are not served: {error}",)
+    url = urlsplit(settings.STATIC_URL)
+    if url.netloc:  # another server's
+        return None, (), ()
+    roots = tuple(_finders_folders())
+    return StaticMount(url.path.rstrip("/") + "/", roots=roots, find=_finder()), roots, ()
+
+
+def _debug_notices(allowed_hosts: Sequence[str], middleware: Sequence[str]) -> tuple[str, ...]:
+    notices = []
+    if not any(one.startswith("whitenoise.") for one in middleware):
+        notices.append("DEBUG is False: static files are not served")
+    if not allowed_hosts:
+        notices.append("DEBUG is False and ALLOWED_HOSTS is empty: Django answers every request with 400")
+    return tuple(notices)
+
+
+def _finders_folders() -> Iterator[Path]:
+    from django.contrib.staticfiles.finders import get_finders
+
+    for finder in get_finders():
+        for storage in getattr(finder, "storages", {}).values():
+            yield Path(storage.location)
+
+
+def _finder() -> Callable[[str], Path | None]:
+    from django.contrib.staticfiles.finders import find
+    from django.core.exceptions import SuspiciousFileOperation
+
+    def find_static(path: str) -> Path | None:
+        """`django.contrib.staticfiles.views.serve`, up to the file."""
+        try:
+            found = find(posixpath.normpath(path).lstrip("/"))
+            return Path(found) if found and Path(found).is_file() else None
+        except (SuspiciousFileOperation, ValueError):  # outside of the folders; a NUL
+            return None
+
+    return find_static

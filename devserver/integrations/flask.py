@@ -1,0 +1,92 @@
+"""Flask and Quart: the debug switch and the reload of templates, without the user setting anything. Runs in the server process.
+
+Rules that hold: what the user said (a variable, a key of the configuration) stays; the framework's own debugger and server are
+never switched on. With debug on, an error leaves a Flask app instead of becoming its 500 page (`PROPAGATE_EXCEPTIONS`),
+and so reaches ours; Quart makes a page of its own of it. Static files are sent by the framework.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Container, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Protocol, cast
+
+from devserver.integrations.jinja2 import template_folders
+from devserver.integrations.releases import release_of, titled
+from devserver.server.integration import Integrated, Integration
+from devserver.server.wrapping import find_layers
+
+
+class _Scaffold(Protocol):
+    """What apps and blueprints have in common."""
+
+    static_folder: str | None
+
+    @property
+    def jinja_loader(self) -> object: ...
+
+
+class _App(_Scaffold, Protocol):
+    debug: bool
+    config: MutableMapping[str, object]
+    blueprints: Mapping[str, _Scaffold]
+
+
+class FlaskIntegration(Integration):
+    name = "Flask"
+    _package = "flask"
+
+    def prepare(self) -> None:
+        os.environ.setdefault("FLASK_DEBUG", "1")
+        # An app.run() at the end of the module, without `if __name__ == "__main__"`, then does nothing instead of
+        # serving on port 5000 for ever; apps that start schedulers ask for the other one. As `flask run` sets them.
+        os.environ["FLASK_RUN_FROM_CLI"] = "true"
+        os.environ["WERKZEUG_RUN_MAIN"] = "true"
+
+    def applies(self, app: object, modules: Container[str]) -> bool:
+        return self._package in modules and next(self._apps(app), None) is not None
+
+    def loaded(self, app: object) -> Integrated:
+        static: list[Path] = []
+        templates: list[Path] = []
+        for one in self._apps(app):
+            self._switch_on(one)
+            for scaffold in (one, *one.blueprints.values()):
+                if scaffold.static_folder:
+                    static.append(Path(scaffold.static_folder))
+                templates.extend(template_folders(scaffold.jinja_loader))
+        versions = [(self.name, release_of(self._package)), ("Werkzeug", release_of("werkzeug"))]
+        return Integrated(
+            name=titled(*versions[0]),
+            static_roots=tuple(dict.fromkeys(static)),
+            template_roots=tuple(dict.fromkeys(templates)),
+            versions=tuple((name, version) for name, version in versions if version),
+        )
+
+    def _switch_on(self, app: _App) -> None:
+        if app.config.get("DEBUG") is None:
+            app.debug = True
+        if app.config.get("TEMPLATES_AUTO_RELOAD") is None:
+            app.config["TEMPLATES_AUTO_RELOAD"] = True
+            if environment := vars(app).get("jinja_env"):  # made already: it took the switch's value then
+                environment.auto_reload = True
+
+    def _apps(self, app: object) -> Iterator[_App]:
+        kind = getattr(sys.modules[self._package], self.name)
+        return cast("Iterator[_App]", find_layers(app, lambda layer: issubclass(type(layer), kind)))
+
+
+class QuartIntegration(FlaskIntegration):
+    name = "Quart"
+    _package = "quart"
+
+    def prepare(self) -> None:
+        pass
+
+    def _switch_on(self, app: _App) -> None:
+        # Quart has Flask's configuration, FLASK_DEBUG included; at its own variable it looks in app.run() alone.
+        if said := os.environ.get("QUART_DEBUG"):
+            app.debug = said.lower() not in ("0", "false", "no")
+        super()._switch_on(app)

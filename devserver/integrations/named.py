@@ -1,0 +1,40 @@
+"""Frameworks that need nothing of us but to be called by their name. Runs in the server process."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from devserver.integrations.releases import release_of, titled
+from devserver.server.integration import Integrated, Integration
+from devserver.server.wrapping import find_layers
+
+
+class NamedIntegration(Integration):
+    """A framework, known by the modules in which its classes of apps are defined (`homes`)."""
+
+    name = ""
+
+    def __init__(self, name: str, package: str, homes: tuple[str, ...]) -> None:
+        self.name = name
+        self.package = package  # what is imported, and the name of the distribution
+        self.homes = homes
+
+    def applies(self, app: object, modules: Container[str]) -> bool:
+        return self.package in modules and any(True for _ in find_layers(app, self._is_its))
+
+    def _is_its(self, layer: object) -> bool:
+        return any(cls.__module__ in self.homes for cls in type(layer).__mro__)
+
+    def loaded(self, app: object) -> Integrated:
+        version = release_of(self.package)
+        return Integrated(titled(self.name, version), versions=((self.name, version),) if version else ())
+
+
+NAMED = (
+    NamedIntegration("Falcon", "falcon", ("falcon.app", "falcon.asgi.app")),
+    NamedIntegration("Pyramid", "pyramid", ("pyramid.router",)),
+    NamedIntegration("Litestar", "litestar", ("litestar.app",)),
+    NamedIntegration("Bottle", "bottle", ("bottle",)),
+    NamedIntegration("Dash", "dash", ("dash.dash",)),  # wraps a Flask app
+    NamedIntegration("Sanic", "sanic", ("sanic.app",)),
+)
