@@ -1,6 +1,11 @@
 """`python -m devserver` is the command `devserver`."""
 
-from devserver.cli import main
+import sys
 
 if __name__ == "__main__":
+    # `-m` puts the current folder in front: a student's random.py must not become ours.
+    del sys.path[0]
+
+    from devserver.cli import main
+
     main()

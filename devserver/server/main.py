@@ -97,7 +97,7 @@ class ServerProcess:
         self._integrations = integrations
         self._applicable: tuple[Integration, ...] = ()
         self._run = secrets.token_hex(8)
-        self._recorder = Recorder(on_read=self._send_reads)
+        self._recorder = Recorder(on_read=self._send_reads, roots=(self._target.app_dir, *self._options.reload_dir))
         self._prompts = Prompts(
             opened=lambda: self._send(TerminalWanted()),
             closed=lambda: self._send(TerminalReleased()),

@@ -43,7 +43,7 @@ class Console:
         self.style = terminal.Style(color=_wants_color(color, out), width=width, links=False)
         self._error_style = terminal.Style(color=_wants_color(color, err), width=width)
         self.has_keys = keys and _is_terminal(sys.stdin) and out
-        self._suspended = False
+        self._suspended = False  # in the background
         if self.has_keys:
             # In the background a read would stop the command; ignored, it fails with EIO instead.
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)
@@ -55,11 +55,8 @@ class Console:
         """Whether standard input belongs in the selector now."""
         return self.has_keys and not self._suspended
 
-    def suspend(self) -> None:
-        """A debugger prompt has the terminal."""
-        self._suspended = True
-
     def resume(self) -> None:
+        """The command is in the foreground again."""
         self._suspended = False
 
     def read_keys(self) -> list[Key]:

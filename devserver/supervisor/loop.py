@@ -165,7 +165,7 @@ class Supervisor:
             wanted[channel.fileno()] = (mask, _Attend(self._tree, channel))
         if self._watcher is not None:
             wanted[self._watcher.fileno()] = (read, self._files_came)
-        if self._console.reads_keys:
+        if self._console.reads_keys and not self._state.prompt:
             wanted[sys.stdin.fileno()] = (read, self._keys_came)
         return wanted
 
@@ -208,8 +208,7 @@ class Supervisor:
                 case signal.SIGCHLD:
                     self._tree.reap_roots()
                 case signal.SIGCONT:
-                    if not self._state.prompt:
-                        self._console.resume()
+                    self._console.resume()
 
     def _keys_came(self) -> None:
         for key in self._console.read_keys():
@@ -218,10 +217,10 @@ class Supervisor:
     def _key(self, key: Key) -> None:
         match key:
             case Key.RESUME:
-                self._because((), "asked for")
+                self._because(("you",), "asked for a restart")
                 self._events.append(state.ResumeDecided())
             case Key.RESTART:
-                self._because((), "asked for")
+                self._because(("you",), "asked for a restart")
                 self._events.append(state.RestartDecided())
             case Key.QUIT:
                 self._events.append(state.StopAsked())
@@ -401,7 +400,7 @@ class Supervisor:
             case Notice.ROOT_DIED:
                 assert tell.status is not None
                 console.warning("the root process ended; starting afresh")
-                self._because((), "the root process ended")
+                self._because(("the root process",), "ended")
             case Notice.STOPPING:
                 pass
             case _:
@@ -411,7 +410,7 @@ class Supervisor:
         text = ""
         if server is not None:
             text = self._last_words[server.number] = self._tree.stack_of(server)
-        self._because((), "the server process ended")
+        self._because(("the server process",), "ended")
         if text:
             self._console.report(report_from_death(status, text, user_roots=self._user_roots(), loading=loading))
         else:

@@ -108,22 +108,20 @@ class DevServer:
         match = self.wait_for(announced, "the address")
         self.host, self.port = match[1].strip("[]"), int(match[2])
 
-    def wait_for_text(self, text: str, path: str = "/", *, deadline_s: float = DEADLINE_S, **kwargs: str) -> Answer:
+    def wait_for_text(self, text: str, path: str = "/", **headers: str) -> Answer:
         """Ask until the answer contains `text`."""
 
         def answered() -> Answer | None:
-            answer = self.get(path, **kwargs)
+            answer = self.get(path, **headers)
             return answer if text in answer.body.decode(errors="replace") else None
 
-        return self.wait_for(answered, f"{text!r} at {path}", deadline_s)
+        return self.wait_for(answered, f"{text!r} at {path}")
 
     # --- asking ---
 
-    def get(self, path: str = "/", *, timeout_s: float = DEADLINE_S, **headers: str) -> Answer:
+    def get(self, path: str = "/", **headers: str) -> Answer:
         """One request on a connection of its own. Header names are written with underscores."""
-        return self.request(
-            "GET", path, timeout_s=timeout_s, headers={k.replace("_", "-"): v for k, v in headers.items()}
-        )
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
     def request(
         self,

@@ -1,0 +1,410 @@
+"""Which folders are watched, under which names their files are known, and what an event in one of them means.
+
+Runs in the watcher's thread of the supervisor; looks at folders, never at the contents of files. Rules
+that hold: watched folders are real paths, each once (two watches on one folder in one inotify instance report under one
+of the two names only); ignored folders are not entered; a folder that cannot be watched is kept in `unwatchable` with the
+reason, and whoever reads files there polls them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from devserver.supervisor.ignore import MARKERS, IgnoreRules, folders_between
+from devserver.supervisor.links import Links
+from devserver.supervisor.polling import Mounts
+from devserver.supervisor.roots import Roots
+
+# Change kinds of watchfiles.
+ADDED, MODIFIED, DELETED = 1, 2, 3
+
+# More would take minutes to list and all of a user's inotify watches: a link to a data store, not sources.
+FOLDER_LIMIT = 20_000
+
+Identity = tuple[int, int]  # device, inode
+Lister = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
+
+
+class Place(Enum):
+    """What can be expected for a path."""
+
+    WATCHED = auto()  # a change is reported as an event
+    UNWATCHED = auto()  # inside what was asked for, but no events come from there
+    OUTSIDE = auto()  # not inside what was asked for
+    IGNORED = auto()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a set of events, or a look at the roots, came to."""
+
+    paths: set[str] = field(default_factory=set)
+    rescan: bool = False  # more may have changed than the paths say
+    surveys: set[str] = field(default_factory=set)  # folders to walk: new, or come back
+
+
+class FolderTree:
+    """The roots and all that belongs to them: folders below, targets of links, folders of single files."""
+
+    def __init__(
+        self,
+        rules: IgnoreRules,
+        *,
+        lister: Lister = os.scandir,
+        mounts: Mounts | None = None,
+        limit: int = FOLDER_LIMIT,
+    ) -> None:
+        self.folders: dict[str, Identity] = {}  # watched for all that happens in them
+        self.narrow: set[str] = set()  # watched for the sake of `files` only
+        self.files: set[str] = set()  # wanted by themselves, outside `folders`
+        self.unwatchable: dict[str, str] = {}
+        self.fresh: set[str] = set()  # to be watched, not handed out yet
+        self._rules = rules
+        self._lister = lister
+        self._mounts = mounts or Mounts()
+        self._limit = limit
+        self.roots = Roots()
+        self._pruned: set[str] = set()
+        self._owners: dict[Identity, str] = {}
+        self._links = Links()
+        self._retired: set[str] = set()
+        self._refusals: list[tuple[str, str]] = []
+
+    # --- what is wanted ---
+
+    def add_root(self, given: str) -> None:
+        """Want a folder with all below it, or a single file. It may be missing: `check` finds it when it comes."""
+        self.roots.add(given)
+
+    def check(self, roots: Iterable[str]) -> Outcome:
+        """Compare these of the roots with what stands there now."""
+        outcome = Outcome()
+        gone: set[str] = set()
+        for given in roots:
+            real = os.path.realpath(given)
+            before = self.roots.locate(given, real)
+            if before != real:
+                self._links.add(given, real)
+                outcome.rescan = outcome.rescan or before is not None
+            identity = _folder_identity(real)
+            known = self.folders.get(real)
+            if identity is None:
+                self._want_file(real)
+            elif known != identity and real not in self.unwatchable and real not in self._links:
+                self.files.discard(real)
+                outcome.surveys.add(real)
+            if known is not None and known != identity:
+                gone.add(real)
+        if gone:
+            self._drop(gone)
+            outcome.rescan = True
+        return outcome
+
+    def check_narrow(self) -> None:
+        """Watch the folders of single files again that were missing."""
+        for file in self.files:
+            self._want_file(file)
+
+    def _want_file(self, path: str) -> None:
+        self.files.add(path)
+        folder = os.path.dirname(path)
+        if folder in self.folders or folder in self.narrow or folder in self.unwatchable:
+            return
+        if _is_utf8(folder) and self._mounts.silent_kind(folder) is None and os.path.isdir(folder):
+            self.narrow.add(folder)
+            self.fresh.add(folder)
+
+    # --- what the watcher does with it ---
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether there are folders to take with `take_fresh` or `take_retired`."""
+        return bool(self.fresh or self._retired)
+
+    def take_fresh(self) -> set[str]:
+        """The folders in `fresh`; they are the caller's to watch now."""
+        fresh, self.fresh = self.fresh & (self.folders.keys() | self.narrow), set()
+        return fresh
+
+    def take_retired(self) -> set[str]:
+        """The folders that are watched for nothing now."""
+        retired, self._retired = self._retired - self.folders.keys() - self.narrow, set()
+        return retired
+
+    def take_refusals(self) -> list[tuple[str, str]]:
+        """The folders that turned out to be unwatchable since the last call, with reasons for people."""
+        refusals, self._refusals = self._refusals, []
+        return refusals
+
+    def refuse(self, folder: str, reason: str) -> None:
+        """The folder cannot be watched; its subfolders may be."""
+        if folder in self.folders or folder in self.narrow:
+            self._retired.add(folder)
+        if (identity := self.folders.pop(folder, None)) is not None:
+            self._owners.pop(identity, None)
+        self.narrow.discard(folder)
+        if folder not in self.unwatchable:
+            self.unwatchable[folder] = reason
+            self._refusals.append((folder, reason))
+
+    def refuse_all(self, reason: str) -> None:
+        """Nothing can be watched any more."""
+        for folder in (*self.folders, *self.narrow):
+            self.refuse(folder, reason)
+
+    def forget(self, folders: Iterable[str]) -> None:
+        """These are gone, with all below them."""
+        self._drop(set(folders))
+
+    def survey(self, tops: Iterable[str]) -> set[str]:
+        """Walk folders: all in them that is not ignored is returned, folders that are not known yet become `fresh`."""
+        seen: set[str] = set()
+        visited: set[str] = set()
+        pending = list(tops)
+        while pending:
+            folder = pending.pop()
+            if folder in visited:
+                continue
+            visited.add(folder)
+            for entry in self._enter(folder):
+                path = entry.path
+                try:
+                    linked = entry.is_symlink()
+                    is_folder = entry.is_dir()
+                except OSError:
+                    linked, is_folder = False, False  # a link in a circle, or gone
+                if is_folder and self._rules.ignores_folder(path):
+                    continue
+                if not is_folder and self._rules.ignores_file(path):
+                    continue
+                seen.add(path)
+                if linked:
+                    pending.extend(self._follow(path))
+                elif is_folder:
+                    pending.append(path)
+        return seen
+
+    def _enter(self, folder: str) -> list[os.DirEntry[str]]:
+        """List a folder and register it. Empty if there is nothing to go on with."""
+        kind = self._mounts.silent_kind(folder) if folder not in self.folders else None
+        if kind is not None:
+            self.refuse(folder, f"it is on a mount of kind {kind}, where changes may go unreported")
+            return []
+        if not _is_utf8(folder):
+            self.refuse(folder, "its name is not UTF-8")
+            return []
+        try:
+            status = os.stat(folder)
+            with self._lister(folder) as entries:
+                listing = list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self.refuse(folder, f"it cannot be read ({error.strerror})")
+            return []
+        names = [entry.name for entry in listing]
+        if folder not in self.roots.real and self._rules.ignores_contents(folder, names):
+            self._prune(folder)
+            return []
+        self._pruned.discard(folder)
+        if not all(map(_is_utf8, names)):
+            self.refuse(folder, "it holds a name that is not UTF-8")
+            return listing
+        if folder in self.unwatchable or folder in self.folders:
+            return listing
+        if len(self.folders) >= self._limit:
+            self.refuse(folder, f"more than {self._limit} folders are watched already")
+            return []
+        identity = (status.st_dev, status.st_ino)
+        twin = self._owners.get(identity)
+        if twin is not None and twin != folder and _folder_identity(twin) == identity:
+            self._links.add(folder, twin)  # a bind mount: one folder at two places
+            return []
+        self.folders[folder] = identity
+        self._owners[identity] = folder
+        self.fresh.add(folder)
+        return listing
+
+    # --- links ---
+
+    def names(self, path: str) -> set[str]:
+        """A real path and all that it is called through links."""
+        return self._links.names(path)
+
+    def _follow(self, link: str) -> list[str]:
+        """Register where a link leads; returns the folder to walk there, if any."""
+        target = os.path.realpath(link)
+        if not os.path.isdir(target):
+            self._links.add(link, target)
+            self._want_file(target)
+            return []
+        if self._rules.ignores_folder(target):
+            return []
+        self._links.add(link, target)
+        # A link up to above a root would take in the whole disk.
+        return [] if target in self.folders or self.roots.any_inside(target) else [target]
+
+    def _relink(self) -> set[str]:
+        """Look where all links lead now; a link may go through another one. Returns folders to walk."""
+        surveys: set[str] = set()
+        for link, target in self._links.items():
+            if not os.path.islink(link):
+                if not os.path.lexists(link):
+                    self._links.discard(link)
+            elif os.path.realpath(link) != target and link not in self.roots:
+                surveys.update(self._follow(link))
+        return surveys
+
+    # --- events ---
+
+    def digest(self, events: Iterable[tuple[int, str]]) -> Outcome:
+        """What these events of watched folders mean. `paths` holds every name of what was touched."""
+        outcome = Outcome()
+        gone: set[str] = set()
+        relink = False
+        for kind, path in events:
+            if path in self.folders or path in self.narrow:
+                # Same identity is no proof after a removal: inodes are used again.
+                if kind != MODIFIED or _folder_identity(path) != self.folders.get(path, _folder_identity(path)):
+                    gone.add(path)
+                outcome.paths |= self._links.names(path)
+                continue
+            folder = path.rpartition("/")[0] or "/"
+            if folder not in self.folders:
+                if path in self.files:
+                    outcome.paths |= self._links.names(path)
+                continue
+            counts, mode = self._judge(kind, path)
+            if not counts:
+                continue
+            outcome.paths |= self._links.names(path)
+            if mode is not None and stat.S_ISLNK(mode):
+                relink = True
+                outcome.surveys.update(self._follow(path))
+                continue
+            if kind != MODIFIED and path in self._links and path not in self.roots:
+                relink = True
+                self._links.discard(path)
+            name = path.rpartition("/")[2]
+            if mode is not None and stat.S_ISDIR(mode):
+                self.unwatchable.pop(path, None)  # it may be another one, or readable by now
+                outcome.surveys.add(path)
+            if kind == ADDED and folder not in self.roots.real and self._rules.ignores_contents(folder, (name,)):
+                self._prune(folder)
+        if gone:
+            self._drop(gone)
+            outcome.rescan = True
+            outcome.surveys.update(path for path in gone if os.path.isdir(path))
+        if relink:
+            outcome.rescan = True
+            outcome.surveys |= self._relink()
+        return outcome
+
+    def _judge(self, kind: int, path: str) -> tuple[bool, int | None]:
+        """Whether what was touched counts after the rules, and its mode where the kind of file matters."""
+        looks_ignored = self._rules.ignores_folder(path)
+        known = path in self._links or path in self.unwatchable
+        mode = _mode(path) if kind == ADDED or known or looks_ignored else None
+        if mode is None:
+            return not (looks_ignored or self._rules.ignores_file(path)), None
+        if stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and os.path.isdir(path)):
+            return not looks_ignored, mode
+        return not self._rules.ignores_file(path), mode
+
+    # --- what can be expected ---
+
+    def sort(self, paths: Iterable[str]) -> dict[Place, set[str]]:
+        """What can be expected for paths that a process named so."""
+        sorted_paths: dict[Place, set[str]] = {place: set() for place in Place}
+        places: dict[str, Place] = {}
+        for path in paths:
+            folder = path.rpartition("/")[0] or "/"
+            if path in self.files or path in self._links:
+                place = self._place_of_target(path)
+            else:
+                if folder not in places:
+                    places[folder] = self._place_in(folder)
+                place = places[folder]
+                if place is Place.UNWATCHED and self._rules.ignores_file(path):
+                    place = Place.IGNORED
+            sorted_paths[place].add(path)
+        return sorted_paths
+
+    def _place_of_target(self, path: str) -> Place:
+        target = self._links.target(path) or path
+        folder = os.path.dirname(target)
+        watched = folder in self.folders or target in self.folders or folder in self.narrow
+        return Place.WATCHED if watched else Place.UNWATCHED
+
+    def _place_in(self, folder: str) -> Place:
+        """What can be expected for a file in this folder."""
+        at = folder
+        while at not in self.folders and at != "/" and not os.path.isdir(at):
+            at = os.path.dirname(at)  # absent: its coming is an event of the first folder that is there
+        if at in self.folders:
+            return Place.WATCHED
+        root = self.roots.around(folder)
+        if root is not None:
+            between = list(folders_between(f"{folder}/file", root))
+            if any(map(self._rules.ignores_folder, between)) or any(map(self._is_marked, between)):
+                return Place.IGNORED
+        if os.path.realpath(at) in self.folders:
+            return Place.WATCHED
+        return Place.OUTSIDE if root is None else Place.UNWATCHED
+
+    def _is_marked(self, folder: str) -> bool:
+        return folder in self._pruned or any(os.path.lexists(f"{folder}/{marker}") for marker in MARKERS)
+
+    def _prune(self, folder: str) -> None:
+        self._retired |= {known for known in self.folders if _is_inside(known, folder)}
+        self._drop({folder})
+        self._pruned.add(folder)
+
+    def _drop(self, tops: set[str]) -> None:
+        def is_below(path: str) -> bool:
+            while path not in tops:
+                if path in ("", "/"):
+                    return False
+                path = path.rpartition("/")[0]
+            return True
+
+        for folder in [folder for folder in self.folders if is_below(folder)]:
+            identity = self.folders.pop(folder)
+            if self._owners.get(identity) == folder:
+                del self._owners[identity]
+        self.narrow = {folder for folder in self.narrow if not is_below(folder)}
+        self._pruned = {folder for folder in self._pruned if not is_below(folder)}
+        self.unwatchable = {folder: why for folder, why in self.unwatchable.items() if not is_below(folder)}
+        self._links.discard_all([link for link, _ in self._links.items() if is_below(link) and link not in self.roots])
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _folder_identity(path: str) -> Identity | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None

@@ -1,0 +1,203 @@
+"""What a change means: nothing, refresh, resume, restart.
+
+Runs in the supervisor. Pure: all that was looked at on the disk is in the changes. Rules that hold:
+
+- A file that no process has read never restarts anything, unless the user named it (`--reload-include`).
+- A file that was read resumes from the deepest checkpoint that had not read it; what the root has read restarts.
+- Static files, and what was read below template roots while serving, refresh the browsers.
+- What the app writes while it serves never counts, unless it was executed as a source. What the load wrote is compared
+  with how the load left it: it counts if it was also read, else it only keeps a resume from starting at a checkpoint
+  that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from devserver.readset import Aspect, Change, Read, ReadKind
+from devserver.signatures import PENDING, module_file, names_of
+
+
+class Lookup(Protocol):
+    """As much of a ReadSet as deciding takes."""
+
+    def reads_of(self, path: str, /) -> Sequence[Read]: ...
+
+
+def _never(path: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the user and the loaded app say about paths. Both predicates are asked with absolute paths."""
+
+    template_roots: tuple[str, ...] = ()
+    static_roots: tuple[str, ...] = ()
+    included: Callable[[str], bool] = _never  # --reload-include
+    excluded: Callable[[str], bool] = _never  # --reload-exclude and the ignore rules
+    checkpoints: bool = True  # False: there is nothing to resume from
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The server keeps running; nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """No process ends: the server forgets what it holds of `paths`, the browsers load again."""
+
+    paths: tuple[str, ...]
+    css_only: bool  # style sheets can be exchanged without a new page
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Continue from the checkpoint with this index in the chain."""
+
+    checkpoint: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A fresh interpreter: a new root."""
+
+    paths: tuple[str, ...]
+    reason: str  # one clause for the terminal
+
+
+Decision = Nothing | Refresh | Resume | Restart
+
+
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """What one change comes to. Positions are those of the earliest read that it spoils."""
+
+    resume: int | None = None
+    refresh: bool = False
+    holds: int | None = None  # no reason to resume, but checkpoints from here on hold an old state
+
+
+_WEIGHTLESS = _Weight()
+
+
+def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules) -> Decision:
+    """What to do about `changes`.
+
+    `chain`: the reads of each process in order, the root first, the server last; all but the last are checkpoints. A
+    read at position p is in the state of the processes p, p + 1, …, so checkpoint p - 1 is the deepest without it.
+    """
+    deepest = len(chain) - 2
+    resumes: list[str] = []
+    refreshes: list[str] = []
+    for change in changes:
+        if rules.excluded(change.shown):
+            continue
+        weight = _weigh(change, chain, rules)
+        if weight.resume is not None:
+            resumes.append(change.shown)
+            deepest = min(deepest, weight.resume - 1)
+        elif weight.refresh:
+            refreshes.append(change.shown)
+        elif weight.holds is not None:
+            deepest = min(deepest, weight.holds - 1)
+    if resumes:
+        paths = tuple(dict.fromkeys(resumes))
+        if not rules.checkpoints:
+            return Restart(paths, "checkpoints are off")
+        if deepest < 0:
+            return Restart(paths, "it was read before the first checkpoint")
+        return Resume(deepest, paths)
+    if refreshes:
+        paths = tuple(dict.fromkeys(refreshes))
+        return Refresh(paths, css_only=all(path.lower().endswith(".css") for path in paths))
+    return Nothing()
+
+
+def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
+    reads = [read for process in chain for read in process.reads_of(change.path)]
+    if not reads:
+        return _Weight(resume=len(chain)) if rules.included(change.path) else _WEIGHTLESS
+    aspect = [read for read in reads if read.kind.aspect is change.aspect]
+    match change.aspect:
+        case Aspect.CONTENT:
+            return _weigh_content(change, aspect, rules)
+        case Aspect.NAMES:
+            spoiled = [read for read in aspect if _names_differ(read, change, chain, rules)]
+        case Aspect.MODULE:
+            spoiled = [read for read in aspect if _module_differs(read, change, chain)]
+        case Aspect.PRESENCE:
+            is_own = any(read.kind is ReadKind.WRITTEN for read in reads)
+            spoiled = [read for read in aspect if read.signature != change.signature and not is_own]
+    return _weigh_spoiled(change, spoiled, rules)
+
+
+def _weigh_content(change: Change, reads: Sequence[Read], rules: Rules) -> _Weight:
+    written = [read for read in reads if read.kind is ReadKind.WRITTEN]
+    left = next((read for read in reversed(written) if read.loading), None)
+    if left is not None and left.signature == PENDING:
+        return _WEIGHTLESS  # the load is at it; its end will tell
+
+    def differs(read: Read) -> bool:
+        # The load's own writing comes after its reading: the state it left is the one that a fresh start would leave.
+        return change.signature != (read if left is None else left).signature
+
+    spoiled = [read for read in reads if read.kind is not ReadKind.WRITTEN and differs(read)]
+    if any(not read.loading for read in written):
+        # A file that the app writes once (an editor in the browser) and that runs as a module is still a source.
+        spoiled = [read for read in spoiled if read.kind is ReadKind.SOURCE]
+    elif left is not None and differs(left) and not spoiled:
+        return _Weight(holds=left.position)
+    if any(read.kind is ReadKind.STATIC for read in reads):
+        # Who sent it has opened it to do so.
+        spoiled = [read for read in spoiled if read.loading or read.kind in (ReadKind.SOURCE, ReadKind.STATIC)]
+    return _weigh_spoiled(change, spoiled, rules)
+
+
+def _weigh_spoiled(change: Change, spoiled: Sequence[Read], rules: Rules) -> _Weight:
+    if not spoiled:
+        return _WEIGHTLESS
+    in_roots = _lies_below(change.path, (*rules.template_roots, *rules.static_roots))
+    positions = [
+        read.position
+        for read in spoiled
+        if read.kind is ReadKind.SOURCE
+        or (read.kind is not ReadKind.STATIC and (read.loading or not in_roots or read.kind is ReadKind.LOOKUP))
+    ]
+    return _Weight(resume=min(positions)) if positions else _Weight(refresh=True)
+
+
+def _names_differ(read: Read, change: Change, chain: Sequence[Lookup], rules: Rules) -> bool:
+    """Does the folder hold other names than when it was listed, those aside that the app has written or that never
+    matter?"""
+    if read.signature == change.signature:
+        return False
+    if _is_written(change.path, chain):
+        return False
+    then, now = names_of(read.signature), names_of(change.signature)
+    if then is None or now is None:
+        return True
+    if then == now:  # the folder itself came or went
+        return True
+    paths = (f"{change.path.rstrip('/')}/{name}" for name in then ^ now)
+    return any(not rules.excluded(path) and not _is_written(path, chain) for path in paths)
+
+
+def _module_differs(read: Read, change: Change, chain: Sequence[Lookup]) -> bool:
+    """Would the import find another file, by no doing of the app's own?"""
+    if read.signature == change.signature:
+        return False
+    files = (module_file(change.path, signature) for signature in (read.signature, change.signature))
+    return not any(file and _is_written(file, chain) for file in files)
+
+
+def _is_written(path: str, chain: Sequence[Lookup]) -> bool:
+    return any(read.kind is ReadKind.WRITTEN for process in chain for read in process.reads_of(path))
+
+
+def _lies_below(path: str, roots: Iterable[str]) -> bool:
+    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)

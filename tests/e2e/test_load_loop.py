@@ -1,0 +1,88 @@
+"""No request is lost: clients that ask in a loop while the project is saved again and again."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.e2e.harness import DevServer, Serve
+
+SAVES = 100
+
+
+@dataclass
+class Clients:
+    """Three on new connections, two on keep-alive connections; every answer is checked."""
+
+    server: DevServer
+    stop: threading.Event = field(default_factory=threading.Event)
+    problems: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    served: int = 0  # the newest version that is known to answer
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        loops = [self._new_connections] * 3 + [self._keep_alive] * 2
+        self.threads = [threading.Thread(target=loop, daemon=True) for loop in loops]
+        for thread in self.threads:
+            thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(30)
+            assert not thread.is_alive(), f"a client got no answer\n{self.server.log}"
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.server.host, self.server.port, timeout=20)
+
+    def _new_connections(self) -> None:
+        while not self.stop.is_set():
+            connection = self._connection()
+            self._ask(connection, "new")
+            connection.close()
+
+    def _keep_alive(self) -> None:
+        connection = self._connection()
+        while not self.stop.is_set():
+            if not self._ask(connection, "kept"):
+                connection.close()
+                connection = self._connection()
+        connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection, kind: str) -> bool:
+        at_least = self.served
+        try:
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            body = response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            self.problems.append(f"{kind}: {error!r}")
+            return False
+        self.counts[kind] += 1
+        version = re.fullmatch(r"version (\d+)", body)
+        if response.status != 200 or version is None:
+            self.problems.append(f"{kind}: {response.status} {body[:200]}")
+        elif int(version[1]) < at_least:
+            self.problems.append(f"{kind}: {body} after version {at_least} had answered")
+        return True
+
+
+def test_nothing_is_lost_in_a_hundred_saves(serve: Serve, app: str) -> None:
+    def source(version: int) -> str:
+        return app.replace('"one"', f'"version {version}"')
+
+    server = serve({"app.py": source(0)}, "app:application", "--no-access-log")
+    clients = Clients(server)
+    clients.start()
+    for version in range(1, SAVES + 1):
+        server.edit("app.py", source(version))
+        server.wait_for_text(f"version {version}")
+        clients.served = version
+    clients.end()
+    assert clients.problems == []
+    assert clients.counts["new"] > SAVES, clients.counts
+    assert clients.counts["kept"] > SAVES, clients.counts
