@@ -92,8 +92,11 @@ def package_of(shown: str) -> str:
 
 def read_lines(path: str, module_globals: Mapping[str, object] | None = None) -> list[str]:
     """The lines of a source as they are now, without line ends; of a module without a file, through its loader."""
-    linecache.checkcache(path)
-    lines = linecache.getlines(path, None if module_globals is None else dict(module_globals))
+    try:
+        linecache.checkcache(path)
+        lines = linecache.getlines(path, None if module_globals is None else dict(module_globals))
+    except Exception:  # a loader of the user's may raise anything, and a NUL in a name is a ValueError
+        lines = []
     if lines:
         return [line.rstrip("\r\n") for line in lines]
     try:  # not decodable as declared: just the file whose error is to be shown

@@ -67,7 +67,7 @@ def negotiate(accept: str) -> MediaType:
     """
     best = MediaType.TEXT, 0.0
     for name, quality in parse_accept_header(accept, MIMEAccept):
-        media_type = _named(name)
+        media_type = _named(name.lower())
         if media_type is not None and quality > best[1]:
             best = media_type, quality
     return best[0]

@@ -18,9 +18,10 @@ from types import TracebackType
 from urllib.parse import quote, unquote_plus
 
 from devserver import hints
-from devserver.report import ErrorInfo, Frame, Local, Occasion, Report, RequestFacts
+from devserver.report import ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
 from devserver.server.web.reprs import CODE, HIDDEN, is_secret, named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
+from devserver.server.web.syntax import SyntaxPlace, syntax_place
 from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
 
 MAX_FIRST_FRAMES = 20
@@ -115,8 +116,8 @@ class _Builder:
     def _error(self, exc: BaseException) -> ErrorInfo:
         type_name = _type_name(type(exc))
         frames = self._frames(exc.__traceback__)
-        if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
-            frames = (*frames, self._syntax_frame(exc))
+        if isinstance(exc, SyntaxError) and (place := syntax_place(exc)):
+            frames = (*frames, self._syntax_frame(place))
         return ErrorInfo(
             type_name=type_name,
             message=shortened(_message(exc), MAX_MESSAGE),
@@ -156,23 +157,19 @@ class _Builder:
             local_values=tuple(_locals(frame.f_locals, module=code.co_name == "<module>")),
         )
 
-    def _syntax_frame(self, exc: SyntaxError) -> Frame:
+    def _syntax_frame(self, place: SyntaxPlace) -> Frame:
         """A frame of the place that could not be compiled: the code never ran, so the traceback has none."""
-        path, line = str(exc.filename), exc.lineno or 0
-        lines = read_lines(path)
-        text = (exc.text or "").rstrip("\r\n")
-        offset, end_offset, end_line = exc.offset, exc.end_offset, exc.end_lineno
-        if not 1 <= line <= len(lines):
-            lines = [""] * (line - 1) + text.splitlines()[:1] if 0 < line < 100_000 and text else []
-        elif text and text != lines[line - 1]:  # 3.11 gives an expression in an f-string as a text of its own
-            start = lines[line - 1].find(text.strip().strip("()"))
-            offset, end_offset = (start + 1, start + len(text.strip().strip("()")) + 1) if start >= 0 else (None, None)
-        column = offset - 1 if offset and offset > 0 else None
-        end_column = end_offset - 1 if end_offset and end_offset > 0 and end_line else None
-        if not end_line or end_line < line or end_column is None:
-            end_line, end_column = line, None if column is None else column + 1
-        frame = self._placed(path, "", lines, line, end_line=end_line, column=column, end_column=end_column)
-        return frame if text else replace(frame, source=tuple(one for one in frame.source if one.text))
+        frame = self._placed(
+            place.path,
+            "",
+            place.lines,
+            place.line,
+            end_line=place.end_line,
+            column=place.column,
+            end_column=place.end_column,
+        )
+        # without a file only the line itself is known
+        return frame if any(place.lines[: place.line - 1]) else replace(frame, source=_from_line(frame))
 
     def _placed(
         self,
@@ -200,6 +197,10 @@ class _Builder:
             locals=local_values,
             within=open_quotes(lines, source[0].number) if source else "",
         )
+
+
+def _from_line(frame: Frame) -> tuple[SourceLine, ...]:
+    return tuple(line for line in frame.source if line.number >= frame.line)
 
 
 def _walk(tb: TracebackType | None) -> Iterator[TracebackType]:
