@@ -22,11 +22,11 @@ Serve TARGET, and reload it when its code changes. For development only.
 
 \b
 TARGET can be
-  mysite.wsgi:application   a module and the app in it, also 'app:create_app()'
-  mysite.wsgi               a module with application, app, create_app or make_app
-  web/app.py                a file, also web/app.py:app
-  site/                     a folder of HTML files
-Without it: the target of pyproject.toml, then manage.py, app.py, wsgi.py, asgi.py,
+  mysite.wsgi:application  a module and the app in it, or 'shop:create_app()'
+  mysite.wsgi              one with application, app, create_app or make_app
+  web/app.py               a file, or web/app.py:app
+  site/                    a folder of HTML files
+Without it: what pyproject.toml says, manage.py, app.py, wsgi.py, asgi.py,
 main.py or application.py.
 """
 
@@ -170,9 +170,10 @@ def _as_ours(error: click.UsageError, arguments: Sequence[str]) -> UsageError:
         known = [flag for option in OPTIONS for flag in option.flags]
         if not in_run and error.option_name in known:
             return UsageError(f"{error.option_name} is an option of run", hint=_shell("run", *arguments))
-        close = difflib.get_close_matches(error.option_name, known, n=2)
+        # without the dashes, which make all of them alike
+        close = difflib.get_close_matches(error.option_name.strip("-"), [flag.strip("-") for flag in known], n=2)
         if close:
-            hint = "did you mean " + " or ".join(close) + "?"
+            hint = "did you mean " + " or ".join(f"--{name}" for name in close) + "?"
         return UsageError(f"no option {error.option_name}", hint=hint)
     message = error.format_message().rstrip(".")
     if "unexpected extra argument" in message:
