@@ -438,6 +438,39 @@ def test_a_request_closes_its_connection(
     ) == [["42", is_open]]
 
 
+THROUGH_THE_ADAPTER = """\
+import asyncio, threading
+from devserver.server.web.wsgi import WSGIAdapter
+load()
+from django.db import connection
+told, texts = [], []
+def ended(): told.append([threading.current_thread() is threading.main_thread(), connection.connection is not None])
+adapter = WSGIAdapter(app, on_request_ended=ended)
+async def request():
+    async def receive(): return {"type": "http.request", "body": b"", "more_body": False}
+    async def send(event): texts.append(event.get("body", b"").decode())
+    await adapter({"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+                   "path": "/query/", "raw_path": b"/query/", "query_string": b"", "root_path": "",
+                   "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)},
+                  receive, send)
+async def main():
+    await asyncio.wait_for(asyncio.gather(*(request() for _ in range(8))), 30)
+    await asyncio.wait_for(adapter.drained(), 30)
+    adapter.stop()
+asyncio.run(main())
+tell([[text for text in texts if text], told])
+"""
+
+
+@pytest.mark.parametrize(("max_age", "is_open"), [(0, False), (None, True)])
+def test_connections_are_closed_in_the_servers_threads(
+    *, project: Callable[..., None], run: Run, max_age: int | None, is_open: bool
+) -> None:
+    """At the end of each request, in its own thread: Django's connections belong to threads."""
+    project(f"DATABASES['default']['CONN_MAX_AGE'] = {max_age}")
+    assert run(THROUGH_THE_ADAPTER) == [["42"] * 8, [[False, is_open]] * 8]
+
+
 def test_connections_are_closed_before_a_checkpoint(project: Callable[..., None], run: Run) -> None:
     project()
     assert run(
