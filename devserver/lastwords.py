@@ -13,7 +13,6 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 
-from devserver import hints
 from devserver.report import ErrorInfo, Frame, Occasion, Report
 from devserver.source import UserCode, display_path, excerpt, is_ours, open_quotes, read_lines
 
@@ -89,6 +88,8 @@ def report_from_hang(
 
 
 def _advised(report: Report) -> Report:
+    from devserver import hints  # the supervisor needs `describe_status` early, and hints only now
+
     return dataclasses.replace(report, advice=hints.advise(report))
 
 

@@ -14,8 +14,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from importlib import resources
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from werkzeug.datastructures import MIMEAccept
@@ -27,6 +27,8 @@ from devserver.server.web.mustache import Template
 from devserver.source import package_of
 from devserver.terminal import Style
 from devserver.terminal_report import report_text
+
+_ASSETS = Path(__file__).parent / "assets"
 
 MAX_OPEN_FRAMES = 3
 TEXT_WIDTH = 100
@@ -278,7 +280,7 @@ def _cut(pieces: Sequence[Piece], start: int, end: int) -> Iterator[tuple[Piece,
 
 @cache
 def _asset(name: str) -> str:
-    return resources.files("devserver.server.web").joinpath("assets", name).read_text("utf-8")
+    return (_ASSETS / name).read_text("utf-8")
 
 
 @cache
