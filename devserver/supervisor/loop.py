@@ -43,6 +43,8 @@ _STACK_WAIT_S = 0.3
 _STACK_STEP_S = 0.02
 _END_S = 1.0
 _TELL_READS_S = 0.1
+_PATIENCE_S = 0.3
+_FINISHING = "finishing the requests in flight; Ctrl-C again ends at once"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, signal.SIGCONT)
 
 
@@ -89,7 +91,6 @@ class Supervisor:
         self._cause_began = time.monotonic()
         self._last_activity = time.monotonic()
         self._busy = True
-        self._last_words: dict[int, str] = {}  # stacks of servers that are gone
         self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
         folders = options.reload_dir or (target.app_dir,)
         self._roots = tuple(str(Path(folder).resolve()) for folder in folders)
@@ -337,7 +338,7 @@ class Supervisor:
                 tree.ask_for_stack(number)
                 self._await_stack(number, time.monotonic() + _STACK_WAIT_S)
             case state.ReadStack(server=number, status=status):
-                text = self._last_words.get(number, "")
+                text = tree.last_words.get(number, "")
                 detail = "It died again and again at its start. Save a file to try again."
                 report = report_from_death(
                     status or 0, text, user_roots=self._user_roots(), detail=detail, loading=True
@@ -387,8 +388,7 @@ class Supervisor:
                 if tell.report is not None:
                     console.report(tell.report)
             case Notice.DIED_LOADING | Notice.DIED_SERVING:
-                assert tell.status is not None
-                self._tell_death(tell.status, server, loading=tell.notice is Notice.DIED_LOADING)
+                self._tell_death(tell, loading=tell.notice is Notice.DIED_LOADING)
             case Notice.GAVE_UP:
                 console.warning("it keeps dying at its start; waiting for a change")
             case Notice.WAITING_FOR_PROMPT:
@@ -402,19 +402,18 @@ class Supervisor:
                 console.warning("the root process ended; starting afresh")
                 self._because(("the root process",), "ended")
             case Notice.STOPPING:
-                pass
+                self._call_later(_PATIENCE_S, lambda: console.notice(_FINISHING))
             case _:
                 assert_never(tell.notice)
 
-    def _tell_death(self, status: int, server: ServerRecord | None, *, loading: bool) -> None:
-        text = ""
-        if server is not None:
-            text = self._last_words[server.number] = self._tree.stack_of(server)
+    def _tell_death(self, tell: state.Tell, *, loading: bool) -> None:
+        assert tell.status is not None
         self._because(("the server process",), "ended")
-        if text:
-            self._console.report(report_from_death(status, text, user_roots=self._user_roots(), loading=loading))
+        if text := self._tree.last_words.get(tell.server, ""):
+            report = report_from_death(tell.status, text, user_roots=self._user_roots(), loading=loading)
+            self._console.report(report)
         else:
-            self._console.died(status, loading=loading)
+            self._console.died(tell.status, loading=loading)
 
     def _tell_serving(self, server: ServerRecord) -> None:
         loaded = server.loaded

@@ -95,6 +95,7 @@ class Tree:
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
         self.servers: dict[int, ServerRecord] = {}
+        self.last_words: dict[int, str] = {}  # what faulthandler wrote of the server that ended last
         self._listeners: Sequence[socket.socket] = ()
         self._accepting: ServerRecord | None = None
         self._waiting: list[tuple[int, str]] = []  # connections for the next server
@@ -248,6 +249,7 @@ class Tree:
         if server is not None:
             for message, fds in server.channel.receive():  # what it said before it ended
                 self._server_said(server, message, fds)
+            self.last_words = {number: self.stack_of(server)}
         self._emit(state.Ended(number, status))
         self._forget(number)
         root.servers.discard(number)
