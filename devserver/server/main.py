@@ -50,7 +50,7 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
 from devserver.server.web import stack, tracebacks
-from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.web.engine import Engine, new_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from devserver.report import Occasion, Report
 from devserver.server.web import pages, tracebacks
-from devserver.server.web.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 
 MakeReport = Callable[[BaseException, Occasion, Scope], Report]
 

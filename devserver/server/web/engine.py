@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from devserver.server.web.asgi import ASGIApp
+from devserver.server.asgi import ASGIApp
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from devserver.errors import UsageError
-from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 
 _LABEL = r"[a-z0-9_-]{1,63}"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/__devserver__/"
 _HEADERS = (

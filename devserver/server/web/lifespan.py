@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from devserver.server.web.asgi import ASGIApp, Event
+from devserver.server.asgi import ASGIApp, Event
 
 
 class LifespanFailedError(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from devserver.server.web.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 
 WriteRequest = Callable[[str, str, int, int, float], None]
 """(method, path with query, status or 0 if there was no answer, bytes of the body, seconds)"""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devserver.report import Report
 from devserver.server.integration import StaticMount
-from devserver.server.web.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.web.capture import ErrorCapture, MakeReport
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages

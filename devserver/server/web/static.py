@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from devserver.server.integration import StaticMount
-from devserver.server.web.asgi import Receive, Scope, Send
+from devserver.server.asgi import Receive, Scope, Send
 from devserver.server.web.conditions import (
     NotModified,
     Parts,

@@ -28,7 +28,7 @@ from urllib.parse import unquote_to_bytes
 from werkzeug.security import safe_join
 
 from devserver.server.integration import StaticMount
-from devserver.server.web.asgi import Scope
+from devserver.server.asgi import Scope
 
 _CODE = {".py", ".pyc", ".pyi", ".pyo", ".pyw", ".pyx"}
 _SECRETS = {".env", ".jks", ".kdbx", ".key", ".keystore", ".p12", ".p8", ".pem", ".pfx", ".pkcs12", ".ppk"}

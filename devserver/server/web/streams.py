@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from devserver.server.web.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,7 @@ import io
 from collections.abc import Callable
 from contextlib import suppress
 
-from devserver.server.web.asgi import Receive, Scope, Send
+from devserver.server.asgi import Receive, Scope, Send
 from devserver.server.web.threads import LoopCalls, RequestThreads
 from devserver.server.web.wsgi_environ import base_environ, request_environ
 from devserver.server.web.wsgi_exchange import Exchange, WSGIApp

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from devserver import __version__
-from devserver.server.web.asgi import Scope
+from devserver.server.asgi import Scope
 
 Environ = dict[str, Any]
 

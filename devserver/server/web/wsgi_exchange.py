@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from devserver.server.web.asgi import Event, Receive, Send
+from devserver.server.asgi import Event, Receive, Send
 from devserver.server.web.threads import LoopCalls, report_in_thread
 from devserver.server.web.wsgi_environ import Environ
 from devserver.server.web.wsgi_headers import WSGIError, parse_headers, parse_status

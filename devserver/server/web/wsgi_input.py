@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from devserver.server.web.asgi import Receive
+from devserver.server.asgi import Receive
 
 READ_AHEAD = 262144  # bytes
 

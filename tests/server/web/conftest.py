@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 import uvicorn
 
-from devserver.server.web.asgi import ASGIApp
+from devserver.server.asgi import ASGIApp
 
 DEADLINE_S = 20.0
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devserver.errors import UsageError
-from devserver.server.web.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware, Verdict, host_of, machine_names
 
 ALLOWED, REFUSED, MALFORMED = Verdict.ALLOWED, Verdict.REFUSED, Verdict.MALFORMED

@@ -17,7 +17,7 @@ from werkzeug.http import http_date
 
 from devserver.server.integration import StaticMount
 from devserver.server.web import static, static_files
-from devserver.server.web.asgi import Event
+from devserver.server.asgi import Event
 from devserver.server.web.content_types import content_type
 from devserver.server.web.static import StaticFiles
 from devserver.server.web.static_files import CHUNK, SMALL, TruncatedFileError, open_file

@@ -16,7 +16,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from devserver.server.web.asgi import Event
+from devserver.server.asgi import Event
 from devserver.server.web.wsgi import WSGIAdapter
 from devserver.server.web.wsgi_exchange import IN_FLIGHT, WHOLE_ANSWER
 from devserver.server.web.wsgi_headers import WSGIError

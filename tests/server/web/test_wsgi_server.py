@@ -19,7 +19,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from devserver.server.web.asgi import ASGIApp
+from devserver.server.asgi import ASGIApp
 from devserver.server.web.wsgi import WSGIAdapter
 
 DEADLINE_S = 20
