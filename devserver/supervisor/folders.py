@@ -269,8 +269,9 @@ class FolderTree:
         relink = False
         for kind, path in events:
             if path in self.folders or path in self.narrow:
-                # Same identity is no proof after a removal: inodes are used again.
-                if kind != MODIFIED or _folder_identity(path) != self.folders.get(path, _folder_identity(path)):
+                # Same identity is no proof that it was not removed: inodes are used again. A folder that came, and was
+                # found by a walk before its event was read, is no other one.
+                if kind == DELETED or _folder_identity(path) != self.folders.get(path, _folder_identity(path)):
                     gone.add(path)
                 outcome.paths |= self._links.names(path)
                 continue

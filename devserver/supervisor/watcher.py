@@ -161,6 +161,7 @@ class Watcher:
         self._unsorted = True
         self._held_up = False
         self._next_survey = self._next_check = self._next_poll = self._next_sweep = 0.0
+        self._burst, self._burst_since = 0, 0.0
         self._said: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._thread.start()
@@ -283,7 +284,7 @@ class Watcher:
         end: float | None = None
         while True:
             drained = self._watches.drain()
-            if drained.lost or len(drained.events) >= BURST:
+            if drained.lost or self._is_burst(len(drained.events)):
                 self._suspect_loss()
             if not drained.events:
                 return
@@ -292,6 +293,17 @@ class Watcher:
             if time.monotonic() >= end:
                 return
             time.sleep(SETTLE_STEP_S)
+
+    def _is_burst(self, count: int) -> bool:
+        """Whether so many events came within a second that others may have found no place in the kernel's queue."""
+        now = time.monotonic()
+        if now - self._burst_since > 1.0:
+            self._burst, self._burst_since = 0, now
+        self._burst += count
+        if self._burst < BURST:
+            return False
+        self._burst = 0
+        return True
 
     def _suspect_loss(self) -> None:
         """Events may have been lost, those of new folders among them."""
