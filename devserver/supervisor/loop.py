@@ -21,6 +21,7 @@ from typing import assert_never
 
 from devserver import __version__
 from devserver.configuration import read_env_file
+from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
 from devserver.messages import Configure
 from devserver.options import Options
@@ -118,7 +119,10 @@ class Supervisor:
     def _configure(self) -> Configure:
         environment: tuple[tuple[str, str], ...] = ()
         if self._options.env_file is not None:
-            environment = read_env_file(self._options.env_file, os.environ)
+            try:
+                environment = read_env_file(self._options.env_file, os.environ)
+            except DevServerError as error:  # it was readable at the start; the next save may mend it
+                self._console.warning(error.message)
         hosts = tuple(str(sock.getsockname()[0]) for sock in self._listener.sockets)
         return Configure(
             self._options,

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
 
 CHANNEL_FD = 3  # processes.CHANNEL_FD; not imported from there, for that module loads ctypes
@@ -23,16 +24,20 @@ class RootProcess:
     sock: socket.socket
     status: int | None = field(default=None)  # as subprocess has it, once reaped
 
-    def abandon(self) -> None:
-        """End it: at the end of file a root kills all it has below and exits. Reaps it."""
+    def abandon(self, deadline_s: float = 2.0) -> None:
+        """End it: at the end of file a root kills all it has below and exits. Kills it past the deadline. Idempotent."""
         self.sock.close()
-        self.reap(block=True)
+        deadline = time.monotonic() + deadline_s
+        while self.reap() is None:
+            if time.monotonic() > deadline:
+                self.kill()
+            time.sleep(0.002)  # there is nothing to wait on before the supervisor has its selector
 
-    def reap(self, *, block: bool = False) -> int | None:
+    def reap(self) -> int | None:
         """Its exit status if it ended (negative for a signal), else None."""
         if self.status is None:
             try:
-                pid, status = os.waitpid(self.pid, 0 if block else os.WNOHANG)
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:
                 pid, status = self.pid, 0
             if pid:

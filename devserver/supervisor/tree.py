@@ -192,13 +192,9 @@ class Tree:
             server.channel.close()
             server.stack_file.close()
         for root in self._roots:
-            root.channel.close()
-        deadline = time.monotonic() + deadline_s
+            root.channel.close()  # all at once, then wait for each
         for root in self._roots:
-            while root.process.reap() is None:
-                if time.monotonic() > deadline:
-                    root.process.kill()
-                time.sleep(0.002)  # SIGCHLD may have been taken already; the root exits within milliseconds
+            root.process.abandon(deadline_s)
         processes.kill_all_below()
 
     # --- what processes say ---

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -17,11 +17,10 @@ from typing import Any, cast
 from devserver.errors import TargetError
 from devserver.messages import Interface
 from devserver.options import InterfaceChoice
+from devserver.server.asgi import Receive, Scope, Send
 from devserver.server.wrapping import levels
 
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-_ASGI2App = Callable[[MutableMapping[str, Any]], Callable[[_Receive, _Send], Awaitable[None]]]
+_ASGI2App = Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]
 
 
 class Shape(Enum):
@@ -94,7 +93,7 @@ def as_asgi3(app: object) -> object:
         return app
     first_step = cast("_ASGI2App", app)
 
-    async def asgi3(scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
+    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
         about = dict(cast("Mapping[str, Any]", scope.get("asgi", {}))) | {"version": "2.0"}
         await first_step({**scope, "asgi": about})(receive, send)
 
