@@ -129,9 +129,7 @@ def _if_range_holds(value: str | None, validators: Validators) -> bool:
     if value is None:
         return True
     value = value.strip()
-    if value.startswith(("W/", "w/")):
-        return False
     if value.startswith('"'):
         return parse_if_range_header(value).etag == validators.etag
-    date = parse_date(value)
+    date = parse_date(value)  # which a weak tag is not either; werkzeug's parser would drop its W/
     return date is not None and validators.last_modified == date.timestamp()

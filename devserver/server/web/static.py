@@ -22,8 +22,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-from devserver.server.integration import StaticMount
 from devserver.server.asgi import Receive, Scope, Send
+from devserver.server.integration import StaticMount
 from devserver.server.web.conditions import (
     NotModified,
     Parts,

@@ -27,8 +27,8 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.security import safe_join
 
-from devserver.server.integration import StaticMount
 from devserver.server.asgi import Scope
+from devserver.server.integration import StaticMount
 
 _CODE = {".py", ".pyc", ".pyi", ".pyo", ".pyw", ".pyx"}
 _SECRETS = {".env", ".jks", ".kdbx", ".key", ".keystore", ".p12", ".p8", ".pem", ".pfx", ".pkcs12", ".ppk"}

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from werkzeug.http import http_date
 
+from devserver.server.asgi import Event
 from devserver.server.integration import StaticMount
 from devserver.server.web import static, static_files
-from devserver.server.asgi import Event
 from devserver.server.web.content_types import content_type
 from devserver.server.web.static import StaticFiles
 from devserver.server.web.static_files import CHUNK, SMALL, TruncatedFileError, open_file

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from devserver.server.integration import StaticMount
 from devserver.server.asgi import ASGIApp
+from devserver.server.integration import StaticMount
 from devserver.server.web.static import StaticFiles
 from devserver.server.web.static_files import CHUNK
 
