@@ -47,8 +47,6 @@ class Changes:
         self._since_load: set[str] = set()
         self._unfinished: set[str] = set()
         self._unfinished_until = 0.0
-        self.template_roots: tuple[str, ...] = ()
-        self.static_roots: tuple[str, ...] = ()
         self._root_reads = ReadSet()
         if options.env_file is not None:
             path = os.path.abspath(options.env_file)
@@ -100,8 +98,8 @@ class Changes:
             return
         self._unfinished.clear()
         rules = Rules(
-            template_roots=self.template_roots,
-            static_roots=self.static_roots,
+            template_roots=record.loaded.template_roots if record.loaded else (),
+            static_roots=record.loaded.static_roots if record.loaded else (),
             included=self._ignored.includes_file,
             excluded=self._is_excluded,
         )

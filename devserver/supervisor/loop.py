@@ -19,24 +19,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import assert_never
 
-from devserver import __version__
 from devserver.configuration import read_env_file
 from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
 from devserver.messages import Configure
 from devserver.options import Options
-from devserver.supervisor import state
+from devserver.supervisor import commands, events, state
+from devserver.supervisor.announcer import Announcer, shown, user_roots
 from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.listener import Listener, bind
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
 from devserver.supervisor.process import RootProcess
-from devserver.supervisor.state import Notice
 from devserver.supervisor.tree import ServerRecord, Tree
 from devserver.supervisor.watcher import Watcher
 from devserver.target import Target
-from devserver.terminal import Banner
 
 QUIET_AFTER_S = 60.0
 """How long after the last change or request the watcher slows down."""
@@ -44,8 +42,6 @@ _STACK_WAIT_S = 0.3
 _STACK_STEP_S = 0.02
 _END_S = 1.0
 _TELL_READS_S = 0.1
-_PATIENCE_S = 0.3
-_FINISHING = "finishing the requests in flight; Ctrl-C again ends at once"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, signal.SIGCONT)
 
 
@@ -78,18 +74,13 @@ class Supervisor:
         self._listener = listener
         self._console = console
         self._state = state.start(grace_s=options.grace, reload=options.reload)
-        self._events: deque[state.Event] = deque()
+        self._events: deque[events.Event] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_count = itertools.count()
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, tuple[int, Callable[[], None]]] = {}
         self._exit_code: int | None = None
-        self._announced = False
-        self._was_broken = False
-        self._cause: tuple[str, ...] = ()
-        self._cause_event = "changed"
-        self._cause_reason = ""
-        self._cause_began = time.monotonic()
+        self._announcer = Announcer(console, options, target, listener, call_later=self._call_later)
         self._last_activity = time.monotonic()
         self._busy = True
         self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
@@ -184,8 +175,8 @@ class Supervisor:
 
     def _run_events(self) -> None:
         while self._events:
-            self._state, commands = state.advance(self._state, self._events.popleft())
-            for command in commands:
+            self._state, orders = state.advance(self._state, self._events.popleft())
+            for command in orders:
                 self._carry_out(command)
 
     # --- the outside world ---
@@ -207,7 +198,7 @@ class Supervisor:
                 case signal.SIGINT if self._state.prompt:
                     self._tree.interrupt(self._state.prompt)
                 case signal.SIGINT | signal.SIGTERM | signal.SIGHUP:
-                    self._events.extend([state.StopAsked()] * numbers.count(number))
+                    self._events.extend([events.StopAsked()] * numbers.count(number))
                 case signal.SIGUSR1:
                     self._key(Key.RESUME)
                 case signal.SIGCHLD:
@@ -223,12 +214,12 @@ class Supervisor:
         match key:
             case Key.RESUME:
                 self._because(("you",), "asked for a restart")
-                self._events.append(state.ResumeDecided())
+                self._events.append(events.ResumeDecided())
             case Key.RESTART:
                 self._because(("you",), "asked for a restart")
-                self._events.append(state.RestartDecided())
+                self._events.append(events.RestartDecided())
             case Key.QUIT:
-                self._events.append(state.StopAsked())
+                self._events.append(events.StopAsked())
             case Key.HELP:
                 self._console.help()
 
@@ -279,29 +270,22 @@ class Supervisor:
                 return
             case Refresh(paths=paths):
                 self._activity()
-                self._console.refreshed(self._names(paths))
-                self._events.append(state.RefreshDecided(tuple(paths)))
+                self._announcer.refreshed(paths)
+                self._events.append(events.RefreshDecided(tuple(paths)))
             case Resume(paths=paths):
-                self._because(self._names(paths), "changed")
-                self._events.append(state.ResumeDecided())
+                self._because(shown(paths), "changed")
+                self._events.append(events.ResumeDecided())
             case Restart(paths=paths, reason=reason):
-                self._because(self._names(paths), "changed", reason)
-                self._events.append(state.RestartDecided())
+                self._because(shown(paths), "changed", reason)
+                self._events.append(events.RestartDecided())
             case _:
                 assert_never(decision)
 
-    def _because(self, names: tuple[str, ...], event: str, reason: str = "") -> None:
-        """Remember what the next load is for. A change that overtakes a load adds its names."""
+    def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:
         self._activity()
-        loading = self._state.current is not None and self._state.current.phase is state.Phase.LOADING
-        kept = self._cause if loading and self._announced else ()
-        self._cause = tuple(dict.fromkeys((*names, *kept)))
-        self._cause_event, self._cause_reason = event, reason
-        self._cause_began = time.monotonic()
-
-    def _names(self, paths: Sequence[str]) -> tuple[str, ...]:
-        here = os.getcwd()
-        return tuple(os.path.relpath(path, here) if path.startswith(here + "/") else path for path in paths)
+        current = self._state.current
+        overtakes = current is not None and current.phase is state.Phase.LOADING
+        self._announcer.because(names, event, reason, overtakes=overtakes)
 
     def _activity(self) -> None:
         self._last_activity = time.monotonic()
@@ -317,40 +301,40 @@ class Supervisor:
 
     # --- commands ---
 
-    def _carry_out(self, command: state.Command) -> None:
+    def _carry_out(self, command: commands.Command) -> None:
         tree = self._tree
         match command:
-            case state.SpawnRoot():
+            case commands.SpawnRoot():
                 tree.spawn_root()
-            case state.RetireRoot():
+            case commands.RetireRoot():
                 tree.retire_root()
-            case state.Resume(server=number, stand_in=report):
+            case commands.Resume(server=number, stand_in=report):
                 tree.resume(number, report)
                 self._changes.load_began(number)
-            case state.LetServe(server=number):
+            case commands.LetServe(server=number):
                 tree.let_serve(number)
-            case state.LetDrain(server=number):
+            case commands.LetDrain(server=number):
                 tree.let_drain(number, self._options.grace)
-            case state.KillServer(server=number):
+            case commands.KillServer(server=number):
                 tree.kill(number)
-            case state.Refresh(server=number, paths=paths):
+            case commands.Refresh(server=number, paths=paths):
                 tree.refresh(number, paths)
-            case state.StartTimer(timer=timer, server=number, seconds=seconds):
-                event = state.TimerFired(timer, number)
+            case commands.StartTimer(timer=timer, server=number, seconds=seconds):
+                event = events.TimerFired(timer, number)
                 self._call_later(seconds, lambda: self._events.append(event))
-            case state.ReadStack(server=number, status=None):
+            case commands.ReadStack(server=number, status=None):
                 tree.ask_for_stack(number)
                 self._await_stack(number, time.monotonic() + _STACK_WAIT_S)
-            case state.ReadStack(server=number, status=status):
+            case commands.ReadStack(server=number, status=status):
                 text = tree.last_words.get(number, "")
                 detail = "It died again and again at its start. Save a file to try again."
                 report = report_from_death(
-                    status or 0, text, user_roots=self._user_roots(), detail=detail, loading=True
+                    status or 0, text, user_roots=user_roots(self._target), detail=detail, loading=True
                 )
-                self._events.append(state.StackRead(number, report))
-            case state.Tell():
-                self._tell(command)
-            case state.Exit(code=code):
+                self._events.append(events.StackRead(number, report))
+            case commands.Tell():
+                self._announcer.tell(command, tree.servers.get(command.server), tree.last_words.get(command.server, ""))
+            case commands.Exit(code=code):
                 if self._exit_code is None:
                     self._exit_code = code
             case _:
@@ -366,97 +350,9 @@ class Supervisor:
             self._call_later(_STACK_STEP_S, lambda: self._await_stack(number, deadline))
             return
         report = report_from_hang(
-            text, round(time.monotonic() - server.began), user_roots=self._user_roots(), target=self._target.label
+            text, round(time.monotonic() - server.began), user_roots=user_roots(self._target), target=self._target.label
         )
-        self._events.append(state.StackRead(number, report))
-
-    def _user_roots(self) -> tuple[str, ...]:
-        return (self._target.app_dir, os.getcwd())
-
-    # --- what a person is told ---
-
-    def _tell(self, tell: state.Tell) -> None:
-        console, server = self._console, self._tree.servers.get(tell.server)
-        match tell.notice:
-            case Notice.SERVING:
-                if server is not None:
-                    self._tell_serving(server)
-            case Notice.LOAD_FAILED:
-                assert tell.report is not None
-                self._was_broken = True
-                if self._announced:
-                    console.changed(self._cause, "failed to load", event=self._cause_event)
-                console.report(tell.report)
-            case Notice.HANGS:
-                console.warning(f"{self._target.label} is still loading; the page shows where it is")
-                if tell.report is not None:
-                    console.report(tell.report)
-            case Notice.DIED_LOADING | Notice.DIED_SERVING:
-                self._tell_death(tell, loading=tell.notice is Notice.DIED_LOADING)
-            case Notice.GAVE_UP:
-                console.warning("it keeps dying at its start; waiting for a change")
-            case Notice.WAITING_FOR_PROMPT:
-                console.notice("a change is waiting until the debugger prompt is closed")
-            case Notice.WAITING_FOR_EXCLUSIVE:
-                console.notice(f"the old server holds {tell.detail}: it ends before the new one loads")
-            case Notice.GRACE_OVER:
-                console.notice(f"requests of the old code were cut after {self._options.grace:g} s (--grace)")
-            case Notice.ROOT_DIED:
-                assert tell.status is not None
-                console.warning("the root process ended; starting afresh")
-                self._because(("the root process",), "ended")
-            case Notice.STOPPING:
-                self._call_later(_PATIENCE_S, lambda: console.notice(_FINISHING))
-            case _:
-                assert_never(tell.notice)
-
-    def _tell_death(self, tell: state.Tell, *, loading: bool) -> None:
-        assert tell.status is not None
-        self._because(("the server process",), "ended")
-        if text := self._tree.last_words.get(tell.server, ""):
-            report = report_from_death(tell.status, text, user_roots=self._user_roots(), loading=loading)
-            self._console.report(report)
-        else:
-            self._console.died(tell.status, loading=loading)
-
-    def _tell_serving(self, server: ServerRecord) -> None:
-        loaded = server.loaded
-        modules = loaded.modules if loaded else None
-        if not self._announced:
-            self._announced = True
-            urls = self._listener.urls()
-            local, network = urls[:1], urls[1:]
-            self._console.banner(
-                Banner(
-                    version=__version__,
-                    target=self._target.label,
-                    app=loaded.name if loaded else "",
-                    urls=tuple(local),
-                    network_urls=tuple(network),
-                    reason=self._target.reason,
-                    modules=modules,
-                    load_ms=loaded.load_ms if loaded else None,
-                    reload=self._options.reload,
-                    keys=self._console.has_keys,
-                )
-            )
-        elif loaded is not None:
-            self._console.changed(
-                self._cause,
-                "restarted",
-                modules=modules,
-                elapsed_ms=(time.monotonic() - self._cause_began) * 1000,
-                fixed=self._was_broken,
-                reason=self._cause_reason,
-                event=self._cause_event,
-            )
-        if loaded is not None:
-            self._was_broken = False
-            for notice in loaded.notices:
-                self._console.notice(notice)
-            self._changes.template_roots = loaded.template_roots
-            self._changes.static_roots = loaded.static_roots
-        self._cause = ()
+        self._events.append(events.StackRead(number, report))
 
     # --- the end ---
 

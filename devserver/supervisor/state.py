@@ -14,10 +14,45 @@ process, socket, clock or print. Rules that hold:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 from typing import assert_never
 
 from devserver.report import Report
+from devserver.supervisor.commands import (
+    Command,
+    Exit,
+    KillServer,
+    LetDrain,
+    LetServe,
+    Notice,
+    ReadStack,
+    Refresh,
+    Resume,
+    RetireRoot,
+    SpawnRoot,
+    StartTimer,
+    Tell,
+)
+from devserver.supervisor.events import (
+    Began,
+    Ended,
+    Event,
+    Loaded,
+    LoadRaised,
+    PromptClosed,
+    PromptOpened,
+    RefreshDecided,
+    RequestArrived,
+    RestartDecided,
+    ResumeDecided,
+    RootEnded,
+    RootStarted,
+    StackRead,
+    StopAsked,
+    Timer,
+    TimerFired,
+    TookExclusive,
+)
 
 HANG_S = 5.0
 """How long a load may take before the page says where it hangs."""
@@ -49,221 +84,6 @@ class Server:
     broken: bool = False  # the load raised: it serves the error page
     used: bool = False  # a request has begun
     exclusive: tuple[str, ...] = ()
-
-
-class Timer(Enum):
-    HANG = auto()
-    SETTLED = auto()
-    END = auto()  # a drained server has to be gone
-    STOP = auto()  # everything has to be gone
-
-
-# --- events: what happened ---
-
-
-@dataclass(frozen=True, slots=True)
-class RootStarted:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class RootEnded:
-    """The current root is gone, and with it everything below it."""
-
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    server: int
-    exclusive: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRaised:
-    server: int
-    report: Report
-    exclusive: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """A server accepts."""
-
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class TookExclusive:
-    server: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    server: int
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class StackRead:
-    """Where a hung load stands, or the last words of a dead server, as a report for a page."""
-
-    server: int
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeDecided:
-    """The planner's word, or a key: load anew from the root."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestartDecided:
-    """The planner's word, or a key: load anew in a fresh interpreter."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshDecided:
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PromptOpened:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class PromptClosed:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    timer: Timer
-    server: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StopAsked:
-    """Ctrl-C, SIGTERM, SIGHUP."""
-
-
-Event = (
-    RootStarted
-    | RootEnded
-    | Loaded
-    | LoadRaised
-    | Began
-    | RequestArrived
-    | TookExclusive
-    | Ended
-    | StackRead
-    | ResumeDecided
-    | RestartDecided
-    | RefreshDecided
-    | PromptOpened
-    | PromptClosed
-    | TimerFired
-    | StopAsked
-)
-
-
-# --- commands: what is to be done ---
-
-
-@dataclass(frozen=True, slots=True)
-class SpawnRoot:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class RetireRoot:
-    """The current root gets no more work: it ends when its last server has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Fork `server` from the root."""
-
-    server: int
-    stand_in: Report | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LetServe:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class LetDrain:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class KillServer:
-    server: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    server: int
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    timer: Timer
-    server: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReadStack:
-    """Ask a hung server for its stack (`status` is None) or make a report of how a dead one ended."""
-
-    server: int
-    status: int | None = None
-
-
-class Notice(Enum):
-    """What a person is told; the words are `console`'s."""
-
-    SERVING = auto()  # the new server answers
-    LOAD_FAILED = auto()
-    HANGS = auto()
-    DIED_LOADING = auto()
-    DIED_SERVING = auto()
-    GAVE_UP = auto()
-    WAITING_FOR_PROMPT = auto()
-    WAITING_FOR_EXCLUSIVE = auto()
-    GRACE_OVER = auto()
-    ROOT_DIED = auto()
-    STOPPING = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    notice: Notice
-    server: int = 0
-    report: Report | None = None
-    status: int | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    code: int
-
-
-Command = (
-    SpawnRoot | RetireRoot | Resume | LetServe | LetDrain | KillServer | Refresh | StartTimer | ReadStack | Tell | Exit
-)
 
 
 class Wanted(StrEnum):

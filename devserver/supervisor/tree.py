@@ -43,7 +43,7 @@ from devserver.messages import (
 )
 from devserver.readset import ReadSet
 from devserver.report import Report
-from devserver.supervisor import state
+from devserver.supervisor import events
 from devserver.supervisor.process import RootProcess, spawn_root
 
 _STACK_BYTES = 1 << 18
@@ -82,7 +82,7 @@ class Tree:
         first: RootProcess,
         configure: Callable[[], Configure],
         *,
-        emit: Callable[[state.Event], None],
+        emit: Callable[[events.Event], None],
         on_reads: Callable[[ServerRecord, Sequence[str]], None],
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
@@ -225,13 +225,13 @@ class Tree:
                 self._forget(number)
             if root is self._root:
                 self._root = None
-                self._emit(state.RootEnded(status))
+                self._emit(events.RootEnded(status))
 
     def _root_said(self, root: RootRecord, message: Message) -> None:
         match message:
             case RootReady():
                 if root is self._root:
-                    self._emit(state.RootStarted())
+                    self._emit(events.RootStarted())
             case ServerForked(server=number, pid=pid):
                 if number in self.servers:
                     self.servers[number].pid = pid
@@ -246,7 +246,7 @@ class Tree:
             for message, fds in server.channel.receive():  # what it said before it ended
                 self._server_said(server, message, fds)
             self.last_words = {number: self.stack_of(server)}
-        self._emit(state.Ended(number, status))
+        self._emit(events.Ended(number, status))
         self._forget(number)
         root.servers.discard(number)
         self._end_if_idle(root)
@@ -270,24 +270,24 @@ class Tree:
                 self._on_reads(server, [read.path for read in reads])
             case LoadEnded(exclusive=exclusive):
                 server.loaded = message
-                self._emit(state.Loaded(server.number, exclusive))
+                self._emit(events.Loaded(server.number, exclusive))
             case LoadFailed(report=report, exclusive=exclusive):
                 server.failed = message
-                self._emit(state.LoadRaised(server.number, report, exclusive))
+                self._emit(events.LoadRaised(server.number, report, exclusive))
             case ServingBegan():
-                self._emit(state.Began(server.number))
+                self._emit(events.Began(server.number))
             case RequestBegan():
                 self._on_activity()
-                self._emit(state.RequestArrived(server.number))
+                self._emit(events.RequestArrived(server.number))
             case ExclusiveHeld(what=what):
-                self._emit(state.TookExclusive(server.number, what))
+                self._emit(events.TookExclusive(server.number, what))
             case ConnectionsHandedOver(data=data):
                 self._waiting += zip(fds, data, strict=True)
                 self._forward_connections()
             case TerminalWanted():
-                self._emit(state.PromptOpened(server.number))
+                self._emit(events.PromptOpened(server.number))
             case TerminalReleased():
-                self._emit(state.PromptClosed(server.number))
+                self._emit(events.PromptClosed(server.number))
             case Noticed(text=text, warning=warning):
                 self._notice(text, warning)
             case _:

@@ -1,0 +1,157 @@
+"""What a person is told about the life of the servers, and why a load happened.
+
+Runs in the supervisor. Turns `Tell` commands into lines and reports of the console; keeps what such a line needs to know: the cause
+of the load that runs, since when, and whether the last one failed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from devserver import __version__
+from devserver.lastwords import report_from_death
+from devserver.options import Options
+from devserver.supervisor.commands import Notice, Tell
+from devserver.supervisor.console import Console
+from devserver.supervisor.listener import Listener
+from devserver.supervisor.tree import ServerRecord
+from devserver.target import Target
+from devserver.terminal import Banner
+
+_PATIENCE_S = 0.3
+_FINISHING = "finishing the requests in flight; Ctrl-C again ends at once"
+
+
+class Announcer:
+    """Tells the story of one run."""
+
+    def __init__(
+        self,
+        console: Console,
+        options: Options,
+        target: Target,
+        listener: Listener,
+        *,
+        call_later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
+        self._console = console
+        self._options = options
+        self._target = target
+        self._listener = listener
+        self._call_later = call_later
+        self._announced = False
+        self._was_broken = False
+        self._names: tuple[str, ...] = ()
+        self._event = "changed"
+        self._reason = ""
+        self._began = time.monotonic()
+        self._told: set[str] = set()
+
+    def because(self, names: Sequence[str], event: str, reason: str = "", *, overtakes: bool = False) -> None:
+        """Remember what the next load is for. A change that overtakes a running load adds its names to that one's."""
+        kept = self._names if overtakes and self._announced else ()
+        self._names = tuple(dict.fromkeys((*names, *kept)))
+        self._event, self._reason = event, reason
+        self._began = time.monotonic()
+
+    def refreshed(self, paths: Sequence[str]) -> None:
+        self._console.refreshed(shown(paths))
+
+    def tell(self, tell: Tell, server: ServerRecord | None, last_words: str) -> None:
+        """Say it. `last_words`: what faulthandler wrote, if the server has ended."""
+        console = self._console
+        match tell.notice:
+            case Notice.SERVING:
+                if server is not None:
+                    self._serving(server)
+            case Notice.LOAD_FAILED:
+                assert tell.report is not None
+                self._was_broken = True
+                if self._announced:
+                    console.changed(self._names, "failed to load", event=self._event)
+                console.report(tell.report)
+            case Notice.HANGS:
+                console.warning(f"{self._target.label} is still loading; the page shows where it is")
+                if tell.report is not None:
+                    console.report(tell.report)
+            case Notice.DIED_LOADING | Notice.DIED_SERVING:
+                self._died(tell, last_words, loading=tell.notice is Notice.DIED_LOADING)
+            case Notice.GAVE_UP:
+                console.warning("it keeps dying at its start; waiting for a change")
+            case Notice.WAITING_FOR_PROMPT:
+                console.notice("a change is waiting until the debugger prompt is closed")
+            case Notice.WAITING_FOR_EXCLUSIVE:
+                console.notice(f"the old server holds {tell.detail}: it ends before the new one loads")
+            case Notice.GRACE_OVER:
+                console.notice(f"requests of the old code were cut after {self._options.grace:g} s (--grace)")
+            case Notice.ROOT_DIED:
+                console.warning("the root process ended; starting afresh")
+                self.because(("the root process",), "ended")
+            case Notice.STOPPING:
+                self._call_later(_PATIENCE_S, lambda: console.notice(_FINISHING))
+            case _:
+                assert_never(tell.notice)
+
+    def _died(self, tell: Tell, last_words: str, *, loading: bool) -> None:
+        assert tell.status is not None
+        self.because(("the server process",), "ended")
+        if last_words:
+            roots = user_roots(self._target)
+            self._console.report(report_from_death(tell.status, last_words, user_roots=roots, loading=loading))
+        else:
+            self._console.died(tell.status, loading=loading)
+
+    def _serving(self, server: ServerRecord) -> None:
+        loaded = server.loaded
+        if not self._announced:
+            self._announced = True
+            self._banner(server)
+        elif loaded is not None:
+            self._console.changed(
+                self._names,
+                "restarted",
+                modules=loaded.modules,
+                elapsed_ms=(time.monotonic() - self._began) * 1000,
+                fixed=self._was_broken,
+                reason=self._reason,
+                event=self._event,
+            )
+        if loaded is not None:
+            self._was_broken = False
+            for notice in loaded.notices:
+                if notice not in self._told:  # once, not after each save
+                    self._told.add(notice)
+                    self._console.notice(notice)
+        self._names = ()
+
+    def _banner(self, server: ServerRecord) -> None:
+        loaded = server.loaded
+        local, *network = self._listener.urls()
+        self._console.banner(
+            Banner(
+                version=__version__,
+                target=self._target.label,
+                app=loaded.name if loaded else "",
+                urls=(local,),
+                network_urls=tuple(network),
+                reason=self._target.reason,
+                modules=loaded.modules if loaded else None,
+                load_ms=loaded.load_ms if loaded else None,
+                reload=self._options.reload,
+                keys=self._console.has_keys,
+            )
+        )
+
+
+def shown(paths: Sequence[str]) -> tuple[str, ...]:
+    """`paths` as a person would name them: relative to the working folder where they lie in it."""
+    here = os.getcwd() + "/"
+    return tuple(path.removeprefix(here) for path in paths)
+
+
+def user_roots(target: Target) -> tuple[str, ...]:
+    """The folders of the user's code, for reports."""
+    return (target.app_dir, os.getcwd())

@@ -1,0 +1,98 @@
+"""What is to be done: all that `state.advance` answers. Imperative, plain data. Runs in the supervisor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from devserver.report import Report
+from devserver.supervisor.events import Timer
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRoot:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRoot:
+    """The current root gets no more work: it ends when its last server has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Fork `server` from the root."""
+
+    server: int
+    stand_in: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetServe:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetDrain:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillServer:
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    server: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    timer: Timer
+    server: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStack:
+    """Ask a hung server for its stack (`status` is None) or make a report of how a dead one ended."""
+
+    server: int
+    status: int | None = None
+
+
+class Notice(Enum):
+    """What a person is told; the words are `console`'s."""
+
+    SERVING = auto()  # the new server answers
+    LOAD_FAILED = auto()
+    HANGS = auto()
+    DIED_LOADING = auto()
+    DIED_SERVING = auto()
+    GAVE_UP = auto()
+    WAITING_FOR_PROMPT = auto()
+    WAITING_FOR_EXCLUSIVE = auto()
+    GRACE_OVER = auto()
+    ROOT_DIED = auto()
+    STOPPING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    notice: Notice
+    server: int = 0
+    report: Report | None = None
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    code: int
+
+
+Command = (
+    SpawnRoot | RetireRoot | Resume | LetServe | LetDrain | KillServer | Refresh | StartTimer | ReadStack | Tell | Exit
+)
