@@ -144,7 +144,7 @@ class WatchedFinder(FileFinder):
             return ABSENT
         if spec.origin is None:
             return f"m:{name}/"
-        return f"m:{os.path.relpath(spec.origin, self.path)}"
+        return "m:" + spec.origin[len(self.path) :].lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-
 # References that the standard library takes when it is imported. Not tokenize's: sources are read by it to be shown.
 _CAPTURED_OPENS = (("bz2", "_builtin_open"), ("tarfile", "bltn_open"))
 
@@ -65,8 +64,8 @@ class Interception:
         for name, tell in _TELLERS.items():
             self._replace(os, name, _Intercepted(os, name, functools.partial(tell, log)))
         for module_name, name in _CAPTURED_OPENS:
-            if (module := sys.modules.get(module_name)) is not None:
-                self._replace(module, name, open_)
+            if (captor := sys.modules.get(module_name)) is not None:
+                self._replace(captor, name, open_)
         globber = getattr(sys.modules.get("glob"), "_StringGlobber", None)
         if globber is not None and "scandir" in vars(globber):  # Path.glob since Python 3.13
             self._replace(globber, "scandir", staticmethod(scandir))
