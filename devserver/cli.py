@@ -86,7 +86,7 @@ def execute(
 
 def _target(configuration: Configuration, cwd: str) -> Target:
     from devserver.configuration import Origin, read_env_file
-    from devserver.lookup import find_target
+    from devserver.target.lookup import find_target
 
     options = configuration.options
     environ = dict(os.environ)
