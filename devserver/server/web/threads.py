@@ -3,8 +3,8 @@
 Runs in the server process. Rules that hold:
 - A thread is made only when a job waits and no thread is idle; idle ones are kept and the one that slept last is woken first.
 - At most one thread is being woken at any time; it wakes the next one itself if it finds more jobs than its own.
-  Under the GIL a thread that ends its job usually takes the next before a second one could have woken up, so a
-  burst of short jobs needs few threads and few switches, while a job that blocks never holds up those behind it.
+  The intent: a burst of short jobs is done by few threads with few switches, since the thread that ends its job takes
+  the next; a job that blocks does not hold up those behind it, since another thread is on its way by then.
 - Daemon threads: a request that never ends must not hold up the end of the process, as `concurrent.futures` would.
 - No job ends a thread, whatever it raises.
 """
@@ -164,8 +164,8 @@ class RequestThreads:
 
 
 class LoopCalls:
-    """Calls from threads to the loop. Many that come close together wake the loop once: a wake-up is a system call that
-    releases the GIL, the dearest part of a small request."""
+    """Calls from threads to the loop. Many that come close together wake the loop once: on the standard loop each wake-up
+    is a system call that gives the GIL away."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

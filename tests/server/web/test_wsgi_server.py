@@ -221,7 +221,7 @@ def test_an_upload_streams_in_flat_memory(upload_port: int, chunked: bool, path:
 
 
 @needs_proc
-def test_a_download_to_a_slow_client_streams_in_flat_memory(upload_port: int) -> None:
+def test_a_download_streams_in_flat_memory(upload_port: int) -> None:
     size = 128 * MIB
     with closing(http.client.HTTPConnection("127.0.0.1", upload_port, timeout=60)) as client:
         before = peak_kib(client)
