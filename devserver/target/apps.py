@@ -96,7 +96,7 @@ def choose_attribute(bindings: Bindings | None, *, factory: bool = False) -> Att
     for name in order:
         if name in bindings.names:
             return Attribute(name, call=factory or name in FACTORIES or bindings.names[name] is Binding.FACTORY)
-    return None if bindings.complete else Attribute(call=factory)
+    return None if bindings.is_proof else Attribute(call=factory)
 
 
 def has_app(path: Path) -> bool:
@@ -174,7 +174,7 @@ def _checked(attribute: Attribute, module: Module, bindings: Bindings) -> Attrib
     """The attribute, called if it can only be meant so. Raises TargetError if the source proves that it is missing."""
     first, _, rest = attribute.name.partition(".")
     binding = bindings.names.get(first)
-    if binding is None and bindings.complete and not _is_submodule(first, module):
+    if binding is None and bindings.is_proof and not _is_submodule(first, module):
         raise _missing(first, attribute, module, bindings)
     if binding is Binding.FACTORY and not rest and not attribute.call:
         return Attribute(attribute.name, call=True)

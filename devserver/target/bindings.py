@@ -1,6 +1,6 @@
 """Which names a module binds when it is imported, read from its source without running it.
 
-Runs in the supervisor. Rules that hold: a name is called missing only when the source proves it (`Bindings.complete`); what
+Runs in the supervisor. Rules that hold: a name is called missing only when the source proves it (`Bindings.is_proof`); what
 runs only as a script (`if __name__ == "__main__"`) or only for type checkers binds nothing; nothing of the user's is
 executed or imported.
 """
@@ -23,6 +23,9 @@ APP_MAKERS = frozenset(
 """What is called to make an app in well-known frameworks: only for saying which name is probably meant."""
 
 
+_MAKING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+
+
 class Binding(StrEnum):
     """What a name is bound to, as far as the source shows."""
 
@@ -36,6 +39,12 @@ class Bindings:
     names: Mapping[str, Binding]  # in the order of the source
     script_only: frozenset[str]  # bound only under `if __name__ == "__main__"`
     complete: bool  # False: there may be more names (star imports, globals(), exec(), a module's __getattr__)
+    makes: bool = True  # False: nothing but imports and statements; a file that has just been begun
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether a name that is not in `names` is missing for good."""
+        return self.complete and self.makes
 
     def apps(self) -> list[str]:
         """Names bound to what a well-known framework makes."""
@@ -67,7 +76,8 @@ def read_bindings(path: Path) -> Bindings | None:
         elif isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name):
             names.setdefault(node.target.id, Binding.OTHER)
     complete = "__getattr__" not in names and not any(map(_is_dynamic, ast.walk(tree)))
-    return Bindings(names, frozenset(script - names.keys()), complete)
+    makes = any(isinstance(node, _MAKING) for node in ast.walk(tree))
+    return Bindings(names, frozenset(script - names.keys()), complete, makes)
 
 
 def _bound(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, Binding]]:

@@ -20,7 +20,7 @@ LOUD = "raise SystemExit('imported')\n"
 DJANGO = {
     "manage.py": MANAGE,
     "mysite/__init__.py": "",
-    "mysite/settings.py": "",
+    "mysite/settings.py": "DEBUG = True",
     "mysite/wsgi.py": "application = get_wsgi_application()",
     "mysite/asgi.py": "application = get_asgi_application()",
     "mysite/api/__init__.py": "",
@@ -207,8 +207,8 @@ def test_wrong_modules(find: Find, tmp_path: Path, text: str, message: str, hint
         ("web:app", "api = FastAPI()", "has `api`, not `app`", "devserver run web:api"),
         ("web:application", "def create_app(): ...", "has `create_app`", "devserver run 'web:create_app()'"),
         ("web:serves", "serve = 1\napp = 2", "has `serve` and `app`, not `serves`", "devserver run web:serve"),
-        ("web:app", "", "`web` has no `app`", "web:name"),
-        ("web:app.x", "", "`web` has no `app.x`", "web:name"),
+        ("web:app", "x = 1", "`web` has no `app`", "web:name"),
+        ("web:app.x", "x = 1", "`web` has no `app.x`", "web:name"),
     ],
 )
 def test_wrong_attributes(find: Find, text: str, source: str, message: str, hint: str) -> None:
@@ -219,7 +219,8 @@ def test_wrong_attributes(find: Find, text: str, source: str, message: str, hint
 
 
 @pytest.mark.parametrize(
-    "source", ["from x import *", "def __getattr__(name): ...", "def broken(:", "globals()['app'] = 1"]
+    "source",
+    ["from x import *", "def __getattr__(name): ...", "def broken(:", "globals()['app'] = 1", "", "import x", "1 / 0"],
 )
 def test_what_cannot_be_proven_wrong_is_left_to_the_server(find: Find, source: str) -> None:
     assert find("web:app", {"web.py": source}).attribute == "app"

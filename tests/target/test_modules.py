@@ -159,9 +159,7 @@ def test_installed_folders_without_init(tmp_path: Path, monkeypatch: pytest.Monk
 def test_looking_for_an_installed_module_imports_nothing(tmp_path: Path) -> None:
     make(tmp_path, "loud/__init__.py", "loud/app.py")
     (tmp_path / "loud" / "__init__.py").write_text("print('imported')")
-    code = (
-        "import sys; from devserver.target.modules import find_installed; print(find_installed('loud.app').module.path.name)"
-    )
+    code = "import sys; from devserver.target.modules import find_installed; print(find_installed('loud.app').module.path.name)"
     ran = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
         cwd=Path(__file__).parents[1],
