@@ -13,9 +13,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
-from devserver.supervisor.ignore import MARKERS, IgnoreRules, folders_between
+from devserver.supervisor.ignore import MARKERS, IgnoreRules
 from devserver.supervisor.links import Links
 from devserver.supervisor.polling import Mounts
 from devserver.supervisor.roots import Roots
@@ -28,15 +27,6 @@ FOLDER_LIMIT = 20_000
 
 Identity = tuple[int, int]  # device, inode
 Lister = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
-
-
-class Place(Enum):
-    """What can be expected for a path."""
-
-    WATCHED = auto()  # a change is reported as an event
-    UNWATCHED = auto()  # inside what was asked for, but no events come from there
-    OUTSIDE = auto()  # not inside what was asked for
-    IGNORED = auto()
 
 
 @dataclass(slots=True)
@@ -64,14 +54,14 @@ class FolderTree:
         self.files: set[str] = set()  # wanted by themselves, outside `folders`
         self.unwatchable: dict[str, str] = {}
         self.fresh: set[str] = set()  # to be watched, not handed out yet
-        self._rules = rules
+        self.rules = rules
         self._lister = lister
         self._mounts = mounts or Mounts()
         self._limit = limit
         self.roots = Roots()
         self._pruned: set[str] = set()
         self._owners: dict[Identity, str] = {}
-        self._links = Links()
+        self.links = Links()
         self._retired: set[str] = set()
         self._refusals: list[tuple[str, str]] = []
 
@@ -89,13 +79,13 @@ class FolderTree:
             real = os.path.realpath(given)
             before = self.roots.locate(given, real)
             if before != real:
-                self._links.add(given, real)
+                self.links.add(given, real)
                 outcome.rescan = outcome.rescan or before is not None
             identity = _folder_identity(real)
             known = self.folders.get(real)
             if identity is None:
                 self._want_file(real)
-            elif known != identity and real not in self.unwatchable and real not in self._links:
+            elif known != identity and real not in self.unwatchable and real not in self.links:
                 self.files.discard(real)
                 outcome.surveys.add(real)
             if known is not None and known != identity:
@@ -178,9 +168,9 @@ class FolderTree:
                     is_folder = entry.is_dir()
                 except OSError:
                     linked, is_folder = False, False  # a link in a circle, or gone
-                if is_folder and self._rules.ignores_folder(path):
+                if is_folder and self.rules.ignores_folder(path):
                     continue
-                if not is_folder and self._rules.ignores_file(path):
+                if not is_folder and self.rules.ignores_file(path):
                     continue
                 seen.add(path)
                 if linked:
@@ -208,7 +198,7 @@ class FolderTree:
             self.refuse(folder, f"it cannot be read ({error.strerror})")
             return []
         names = [entry.name for entry in listing]
-        if folder not in self.roots.real and self._rules.ignores_contents(folder, names):
+        if folder not in self.roots.real and self.rules.ignores_contents(folder, names):
             self._prune(folder)
             return []
         self._pruned.discard(folder)
@@ -223,7 +213,7 @@ class FolderTree:
         identity = (status.st_dev, status.st_ino)
         twin = self._owners.get(identity)
         if twin is not None and twin != folder and _folder_identity(twin) == identity:
-            self._links.add(folder, twin)  # a bind mount: one folder at two places
+            self.links.add(folder, twin)  # a bind mount: one folder at two places
             return []
         self.folders[folder] = identity
         self._owners[identity] = folder
@@ -234,28 +224,28 @@ class FolderTree:
 
     def names(self, path: str) -> set[str]:
         """A real path and all that it is called through links."""
-        return self._links.names(path)
+        return self.links.names(path)
 
     def _follow(self, link: str) -> list[str]:
         """Register where a link leads; returns the folder to walk there, if any."""
         target = os.path.realpath(link)
         if not os.path.isdir(target):
-            self._links.add(link, target)
+            self.links.add(link, target)
             self._want_file(target)
             return []
-        if self._rules.ignores_folder(target):
+        if self.rules.ignores_folder(target):
             return []
-        self._links.add(link, target)
+        self.links.add(link, target)
         # A link up to above a root would take in the whole disk.
         return [] if target in self.folders or self.roots.any_inside(target) else [target]
 
     def _relink(self) -> set[str]:
         """Look where all links lead now; a link may go through another one. Returns folders to walk."""
         surveys: set[str] = set()
-        for link, target in self._links.items():
+        for link, target in self.links.items():
             if not os.path.islink(link):
                 if not os.path.lexists(link):
-                    self._links.discard(link)
+                    self.links.discard(link)
             elif os.path.realpath(link) != target and link not in self.roots:
                 surveys.update(self._follow(link))
         return surveys
@@ -273,29 +263,29 @@ class FolderTree:
                 # found by a walk before its event was read, is no other one.
                 if kind == DELETED or _folder_identity(path) != self.folders.get(path, _folder_identity(path)):
                     gone.add(path)
-                outcome.paths |= self._links.names(path)
+                outcome.paths |= self.links.names(path)
                 continue
             folder = path.rpartition("/")[0] or "/"
             if folder not in self.folders:
                 if path in self.files:
-                    outcome.paths |= self._links.names(path)
+                    outcome.paths |= self.links.names(path)
                 continue
             counts, mode = self._judge(kind, path)
             if not counts:
                 continue
-            outcome.paths |= self._links.names(path)
+            outcome.paths |= self.links.names(path)
             if mode is not None and stat.S_ISLNK(mode):
                 relink = True
                 outcome.surveys.update(self._follow(path))
                 continue
-            if kind != MODIFIED and path in self._links and path not in self.roots:
+            if kind != MODIFIED and path in self.links and path not in self.roots:
                 relink = True
-                self._links.discard(path)
+                self.links.discard(path)
             name = path.rpartition("/")[2]
             if mode is not None and stat.S_ISDIR(mode):
                 self.unwatchable.pop(path, None)  # it may be another one, or readable by now
                 outcome.surveys.add(path)
-            if kind == ADDED and folder not in self.roots.real and self._rules.ignores_contents(folder, (name,)):
+            if kind == ADDED and folder not in self.roots.real and self.rules.ignores_contents(folder, (name,)):
                 self._prune(folder)
         if gone:
             self._drop(gone)
@@ -308,57 +298,17 @@ class FolderTree:
 
     def _judge(self, kind: int, path: str) -> tuple[bool, int | None]:
         """Whether what was touched counts after the rules, and its mode where the kind of file matters."""
-        looks_ignored = self._rules.ignores_folder(path)
-        known = path in self._links or path in self.unwatchable
+        looks_ignored = self.rules.ignores_folder(path)
+        known = path in self.links or path in self.unwatchable
         mode = _mode(path) if kind == ADDED or known or looks_ignored else None
         if mode is None:
-            return not (looks_ignored or self._rules.ignores_file(path)), None
+            return not (looks_ignored or self.rules.ignores_file(path)), None
         if stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and os.path.isdir(path)):
             return not looks_ignored, mode
-        return not self._rules.ignores_file(path), mode
+        return not self.rules.ignores_file(path), mode
 
-    # --- what can be expected ---
-
-    def sort(self, paths: Iterable[str]) -> dict[Place, set[str]]:
-        """What can be expected for paths that a process named so."""
-        sorted_paths: dict[Place, set[str]] = {place: set() for place in Place}
-        places: dict[str, Place] = {}
-        for path in paths:
-            folder = path.rpartition("/")[0] or "/"
-            if path in self.files or path in self._links:
-                place = self._place_of_target(path)
-            else:
-                if folder not in places:
-                    places[folder] = self._place_in(folder)
-                place = places[folder]
-                if place is Place.UNWATCHED and self._rules.ignores_file(path):
-                    place = Place.IGNORED
-            sorted_paths[place].add(path)
-        return sorted_paths
-
-    def _place_of_target(self, path: str) -> Place:
-        target = self._links.target(path) or path
-        folder = os.path.dirname(target)
-        watched = folder in self.folders or target in self.folders or folder in self.narrow
-        return Place.WATCHED if watched else Place.UNWATCHED
-
-    def _place_in(self, folder: str) -> Place:
-        """What can be expected for a file in this folder."""
-        at = folder
-        while at not in self.folders and at != "/" and not os.path.isdir(at):
-            at = os.path.dirname(at)  # absent: its coming is an event of the first folder that is there
-        if at in self.folders:
-            return Place.WATCHED
-        root = self.roots.around(folder)
-        if root is not None:
-            between = list(folders_between(f"{folder}/file", root))
-            if any(map(self._rules.ignores_folder, between)) or any(map(self._is_marked, between)):
-                return Place.IGNORED
-        if os.path.realpath(at) in self.folders:
-            return Place.WATCHED
-        return Place.OUTSIDE if root is None else Place.UNWATCHED
-
-    def _is_marked(self, folder: str) -> bool:
+    def is_pruned(self, folder: str) -> bool:
+        """Whether the folder is not entered because of what lies in it."""
         return folder in self._pruned or any(os.path.lexists(f"{folder}/{marker}") for marker in MARKERS)
 
     def _prune(self, folder: str) -> None:
@@ -381,7 +331,7 @@ class FolderTree:
         self.narrow = {folder for folder in self.narrow if not is_below(folder)}
         self._pruned = {folder for folder in self._pruned if not is_below(folder)}
         self.unwatchable = {folder: why for folder, why in self.unwatchable.items() if not is_below(folder)}
-        self._links.discard_all([link for link, _ in self._links.items() if is_below(link) and link not in self.roots])
+        self.links.discard_all([link for link, _ in self.links.items() if is_below(link) and link not in self.roots])
 
 
 def _is_inside(path: str, folder: str) -> bool:

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devserver.supervisor.checkout import Checkout
-from devserver.supervisor.folders import FolderTree, Lister, Outcome, Place
+from devserver.supervisor.folders import FolderTree, Lister, Outcome
 from devserver.supervisor.ignore import IgnoreRules
-from devserver.supervisor.polling import Mounts, Poller
+from devserver.supervisor.lookout import POLL_S, Lookout
+from devserver.supervisor.polling import Mounts
 from devserver.supervisor.watches import Events, SourceFactory, Watches, explain
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ BUSY_STEP_S = 0.005
 QUIET_STEP_S = 0.05
 SETTLE_STEP_S = 0.002  # a save is often several events; they belong into one batch
 SETTLE_S = 0.05
-POLL_S = 0.5
-SWEEP_S = 10.0
 CHECK_SHARE = 0.001  # of a core, at most, for seeing whether roots were replaced
-POLL_SHARE = 0.05  # of a core, at most, for paths that have no events
-SWEEP_SHARE = 0.001  # and for looking whether events were lost
 SURVEY_SHARE = 0.2  # of the thread's time for walking new folders, so that a thousand new ones cost a few walks
 SURVEY_HOLD_S = 0.1
 # From here on the kernel's queue may have overflowed: fs.inotify.max_queued_events is 16384, a new file gives up to four.
@@ -136,8 +133,7 @@ class Watcher:
         self._native = not poll
         self._tree = FolderTree(rules, lister=lister, mounts=Mounts.of_this_process())
         self._checkout = Checkout([str(root.absolute()) for root in roots])
-        self._urgent = Poller(rules)
-        self._sweep = Poller(rules)
+        self._lookout = Lookout(self._tree, rules, with_events=not poll)
         self._readable, self._writable = socket.socketpair()
         self._readable.setblocking(False)
         self._writable.setblocking(False)
@@ -155,12 +151,10 @@ class Watcher:
         # The thread's own.
         self._watches = Watches(self._tree, source)
         self._held = _Pending()
-        self._reads: frozenset[str] = frozenset()
         self._surveys: set[str] = set()
         self._surveys_since = 0.0
-        self._unsorted = True
         self._held_up = False
-        self._next_survey = self._next_check = self._next_poll = self._next_sweep = 0.0
+        self._next_survey = self._next_check = 0.0
         self._burst, self._burst_since = 0, 0.0
         self._said: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -240,7 +234,7 @@ class Watcher:
             return BUSY_STEP_S
         if self._native:
             return BUSY_STEP_S if self._busy else QUIET_STEP_S
-        return max(0.0, self._next_poll - time.monotonic())
+        return self._lookout.patience_s()
 
     def _turn(self) -> None:
         self._obey()
@@ -253,7 +247,7 @@ class Watcher:
                 self._next_check = now + max(POLL_S, (time.monotonic() - now) / CHECK_SHARE)
             if now >= self._next_survey and (self._surveys or self._tree.is_unsettled):
                 self._explore()
-        self._look()
+        self._held.paths |= self._lookout.look()
         self._deliver()
 
     def _obey(self) -> None:
@@ -266,9 +260,8 @@ class Watcher:
         outcome = self._tree.check(roots)
         if self._native:
             self._absorb(outcome)
-        if reads is not None and reads != self._reads:
-            self._reads = reads
-            self._unsorted = True
+        if reads is not None:
+            self._lookout.follow(reads)
 
     def _absorb(self, outcome: Outcome) -> None:
         self._held.paths |= outcome.paths
@@ -316,49 +309,24 @@ class Watcher:
         self._tree.survey(surveys)
         fresh = self._tree.take_fresh()
         self._watches.add(fresh)
-        seen = self._tree.survey(surveys)
-        if not self._held.rescan:
-            seen |= {file for file in self._tree.files if os.path.dirname(file) in fresh}
-            self._held.paths.update(*map(self._tree.names, seen))
+        roots = surveys & self._tree.roots.real if self._held.rescan else set()
+        self._tree.survey(roots)  # a rescan says it all, and shorter
+        seen = self._tree.survey(surveys - roots)
+        seen |= {file for file in self._tree.files if os.path.dirname(file) in fresh}
+        self._held.paths.update(*map(self._tree.names, seen))
         # A folder that came between the two walks is watched by the next call, and walked again then.
         self._absorb(Outcome(surveys=set(self._tree.fresh)))
         self._watches.tidy(self._tree.take_retired())
         self._report_trouble()
-        self._unsorted = True
+        self._lookout.tree_changed()
         now = time.monotonic()
         self._next_survey = now + (now - started) * (1 / SURVEY_SHARE - 1)
-
-    # --- polling ---
-
-    def _look(self) -> None:
-        """Poll what has no events, and seldom all the rest: a second line behind events that were lost unseen."""
-        now = time.monotonic()
-        if now >= self._next_poll:
-            if self._unsorted:
-                self._sort()
-            changed, first = self._urgent.poll()
-            self._held.paths |= changed | first
-            cost = time.monotonic() - now
-            self._next_poll = now + max(POLL_S, cost / POLL_SHARE)
-        if now >= self._next_sweep:
-            started = time.monotonic()
-            changed, _ = self._sweep.poll()
-            self._held.paths |= changed
-            self._next_sweep = now + max(SWEEP_S, (time.monotonic() - started) / SWEEP_SHARE)
-
-    def _sort(self) -> None:
-        places = self._tree.sort(self._reads)
-        covered = places[Place.WATCHED] | places[Place.OUTSIDE]
-        self._urgent.follow(places[Place.UNWATCHED] if self._native else places[Place.UNWATCHED] | covered)
-        self._sweep.follow(covered if self._native else ())
-        self._unsorted = False
 
     def _give_up(self, error: BaseException) -> None:
         """Something that was not foreseen: from here on, polling alone."""
         reason = explain(error)
         self._say(f"the watcher failed ({reason}); files are looked at about twice a second instead")
         self._held.rescan = True
-        self._unsorted = True
         self._surveys.clear()
         if not self._native:
             self._asked.wait(POLL_S)
@@ -367,7 +335,7 @@ class Watcher:
             self._held.failed = reason
             self._tree.refuse_all(reason)
             self._watches.close()
-            self._next_poll = 0.0
+            self._lookout.expect_no_events()
         self._deliver()
 
     # --- to the caller ---

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devserver.supervisor import watcher as watcher_module
-from devserver.supervisor.folders import FolderTree
+from devserver.supervisor import lookout
 from devserver.supervisor.polling import Mounts
 from devserver.supervisor.watcher import NativeSource
 from devserver.supervisor.watches import Events, explain
@@ -269,10 +268,10 @@ def test_polling_that_fails_keeps_asking_for_rescans(
 ) -> None:
     observed = observe(project, poll=True)
 
-    def broken(self: object, paths: object) -> dict[object, set[str]]:
+    def broken(tree: object, paths: object) -> dict[object, set[str]]:
         raise MemoryError("no more")
 
-    monkeypatch.setattr(FolderTree, "sort", broken)
+    monkeypatch.setattr(lookout, "sort", broken)
     observed.watcher.watched_reads([str(project / "a.py")])
     observed.until(lambda: observed.rescans >= 2)
     assert observed.watcher.is_alive()
@@ -319,7 +318,7 @@ def test_events_that_are_lost_unseen_are_found_by_the_sweep(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(watcher_module, "SWEEP_S", 0.1)
+    monkeypatch.setattr(lookout, "SWEEP_S", 0.1)
     observed = observe(project, source=Deaf)
     observed.watcher.watched_reads(map(str, sources(project)))
     observed.until(
