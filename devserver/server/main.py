@@ -39,10 +39,12 @@ from devserver.messages import (
     RequestBegan,
     Serve,
     ServingBegan,
+    TerminalGranted,
     TerminalReleased,
     TerminalWanted,
 )
 from devserver.report import Occasion, Report
+from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
 from devserver.server.load import barriers
 from devserver.server.load.chain import Resumed
@@ -50,14 +52,13 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
 from devserver.server.web import stack, tracebacks
-from devserver.server.asgi import ASGIApp, Receive, Scope, Send
-from devserver.server.web.engine import Engine, new_event_loop
+from devserver.server.web.engine import CANCEL_S, Engine, new_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan
 from devserver.server.web.lines import LineWriter
 from devserver.server.web.pages import render
-from devserver.server.web.streams import EventStreams
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
+from devserver.server.web.streams import EventStreams
 from devserver.server.web.wsgi import WSGIAdapter
 from devserver.target import Target, TargetKind
 from devserver.terminal import Style, request_line
@@ -99,8 +100,10 @@ class ServerProcess:
         self._run = secrets.token_hex(8)
         self._recorder = Recorder(on_read=self._send_reads, roots=(self._target.app_dir, *self._options.reload_dir))
         self._prompts = Prompts(
-            opened=lambda: self._send(TerminalWanted()),
-            closed=lambda: self._send(TerminalReleased()),
+            ask=lambda: self._send(TerminalWanted()),
+            give_back=lambda: self._send(TerminalReleased()),
+            attend=self._attend,
+            notice=lambda text: self._send(Noticed(text)),
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -227,10 +230,12 @@ class ServerProcess:
         await self._drain_began.wait()
         assert self._drain_grace_s is not None
         assert self._streams is not None
-        deadline = loop.time() + self._drain_grace_s
+        deadline = self._prompts.clock() + self._drain_grace_s
         await self._streams.end_all()
-        await self._engine.finish_drain(deadline, ignore=self._streams.was_stream)
+        await self._engine.finish_drain(deadline, self._prompts.clock, ignore=self._streams.was_stream)
         self._send_handed_over()
+        if app.wsgi is not None:
+            await self._end_threads(app.wsgi, deadline)
         if app.has_lifespan:
             try:
                 await asyncio.wait_for(lifespan.shutdown(), SHUTDOWN_S)
@@ -238,6 +243,17 @@ class ServerProcess:
                 self._send(Noticed("the lifespan shutdown did not end in time", warning=True))
             except BaseException as error:
                 self._show(self._make_report(error, Occasion.LIFESPAN, None))
+
+    async def _end_threads(self, adapter: WSGIAdapter, deadline: float) -> None:
+        """Wait for what threads do after an answer is complete (`close`), but not for event streams that sleep."""
+        assert self._loop is not None
+        assert self._streams is not None
+        left = deadline - self._loop.time()
+        try:
+            await asyncio.wait_for(adapter.drained(), min(left, CANCEL_S) if self._streams.ended_some else left)
+        except TimeoutError:
+            pass
+        adapter.stop()
 
     def _build_stack(self, app: App) -> ASGIApp:
         assert self._loop is not None
@@ -292,9 +308,17 @@ class ServerProcess:
 
     # --- the supervisor's orders ---
 
+    def _attend(self, timeout_s: float) -> None:
+        """For who keeps the loop waiting: act on what the supervisor says within that time."""
+        self._channel.flush()
+        if self._channel.readable(timeout_s):
+            self._obey_all()
+
     def _obey_all(self) -> None:
         for message, fds in self._channel.receive():
-            if self._engine is None:
+            if isinstance(message, TerminalGranted):
+                self._prompts.grant()
+            elif self._engine is None:
                 self._early_orders.append((message, fds))
             else:
                 self._obey(message, fds)

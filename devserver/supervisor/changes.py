@@ -21,6 +21,9 @@ from devserver.supervisor.tree import ServerRecord
 
 SAVE_S = 0.05
 """How long a save may take from its first event to its last."""
+_READ_S = 0.01
+_RECENT_S = 5.0
+"""How long after a change a server may take to report that it had read the file before."""
 _EMPTY = sign_content(b"")
 
 
@@ -44,7 +47,8 @@ class Changes:
         self._decided = decided
         self._call_later = call_later
         self._last: ServerRecord | None = None
-        self._since_load: set[str] = set()
+        self._recent: dict[str, float] = {}  # what changed since the load began, and when
+        self._reading = False
         self._unfinished: set[str] = set()
         self._unfinished_until = 0.0
         self._root_reads = ReadSet()
@@ -57,7 +61,7 @@ class Changes:
         record = self._current()
         if record is not None and record.number == number:
             self._last = record
-            self._since_load.clear()
+            self._recent.clear()
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:
         """The watcher saw these paths change; with `rescan` it may have missed others."""
@@ -65,20 +69,26 @@ class Changes:
         if record is None:
             return
         touched = {*paths, *self._unfinished}
-        self._since_load |= touched
+        self._recent |= dict.fromkeys(touched, time.monotonic())
         changes = self._observed(touched, record)
         if rescan:
             changes = tuple(dict.fromkeys((*changes, *verify_all(self._chain(record), signer=self._signer))))
         self._weigh(changes, touched, record)
 
     def read(self, server: ServerRecord, paths: Sequence[str]) -> None:
-        """A server read these. What changed since its load began may have changed after it was read."""
+        """A server read these. What changed shortly before may have changed after it was read: compare again."""
+        if self._current() is server and self._recent and not self._reading:
+            self._reading = True  # reads come in streams: once for many
+            self._call_later(_READ_S, self._compare_recent)
+
+    def _compare_recent(self) -> None:
+        self._reading = False
+        earliest = time.monotonic() - _RECENT_S
+        self._recent = {path: seen for path, seen in self._recent.items() if seen > earliest}
         record = self._current()
-        if record is not server or not self._since_load:
-            return
-        changed = self._since_load.intersection(paths)
-        if changed:
-            self._weigh(self._observed(changed, server), changed, server)
+        if record is not None and self._recent:
+            touched = set(self._recent)
+            self._weigh(self._observed(touched, record), touched, record)
 
     def _observed(self, paths: Iterable[str], record: ServerRecord) -> tuple[Change, ...]:
         included = self._ignored.includes_file

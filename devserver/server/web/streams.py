@@ -38,6 +38,11 @@ class EventStreams:
             except Exception:
                 pass  # the client was faster
 
+    @property
+    def ended_some(self) -> bool:
+        """Whether `end_all` found open streams."""
+        return bool(self._tasks)
+
     def was_stream(self, task: asyncio.Task[object]) -> bool:
         """Whether `task` ran an event stream that was ended: nobody has to wait for it."""
         return task in self._tasks
