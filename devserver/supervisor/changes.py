@@ -3,7 +3,9 @@
 Runs in the supervisor. Does the I/O around `plan`: compares what was read with what is there. Rules that hold:
 
 - A source that is empty or gone gets a moment for the rest of its save: editors truncate and then write, or delete and create.
-- What changed while a load runs is compared again when the load says that it read it, so a save during a load is never lost.
+  A load that fails gets the same moment before anybody hears of it: it may have met the first half of a save.
+- What changed while a load runs is compared again when its reads are known, so a save during a load is never lost.
+- What nobody has read counts by events alone (`--reload-include`); all else counts by what differs, however it was noticed.
 """
 
 from __future__ import annotations
@@ -13,17 +15,28 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from devserver.options import Options
-from devserver.readset import Change, Read, ReadKind, ReadSet, Signer, observe, sign_content, sign_file, verify_all
+from devserver.readset import (
+    Aspect,
+    Change,
+    Read,
+    ReadKind,
+    ReadSet,
+    Signer,
+    observe,
+    sign_content,
+    sign_file,
+    verify_all,
+)
 from devserver.signatures import ABSENT
 from devserver.supervisor.ignore import IgnoreRules
-from devserver.supervisor.plan import Decision, Rules, decide
+from devserver.supervisor.plan import Decision, Nothing, Refresh, Rules, decide
 from devserver.supervisor.tree import ServerRecord
 
 SAVE_S = 0.05
 """How long a save may take from its first event to its last."""
 _READ_S = 0.01
 _RECENT_S = 5.0
-"""How long after a change a server may take to report that it had read the file before."""
+"""How long after a change a server that serves may take to report that it had read the file before."""
 _EMPTY = sign_content(b"")
 
 
@@ -46,15 +59,25 @@ class Changes:
         self._current = current
         self._decided = decided
         self._call_later = call_later
+        self._env_file = options.env_file and os.path.abspath(options.env_file)
+        self._root_reads = ReadSet()
         self._last: ServerRecord | None = None
         self._recent: dict[str, float] = {}  # what changed since the load began, and when
         self._reading = False
         self._unfinished: set[str] = set()
         self._unfinished_until = 0.0
-        self._root_reads = ReadSet()
-        if options.env_file is not None:
-            path = os.path.abspath(options.env_file)
-            self._root_reads.add([Read(ReadKind.FILE, path, sign_file(path), position=0)])
+        self._saved: set[str] = set()  # what the last load is for
+        self._saved_until = 0.0
+        self._refreshed: dict[tuple[str, Aspect], str] = {}  # what the server was told to forget, and what is there now
+        self._unread: dict[str, str] = {}  # what --reload-include names and was acted on
+
+    # --- told by the supervisor ---
+
+    def root_begins(self) -> None:
+        """A fresh interpreter is about to be given what belongs to the root. To be called before that is read."""
+        if self._env_file:
+            read = Read(ReadKind.FILE, self._env_file, sign_file(self._env_file), position=0)
+            self._root_reads = ReadSet([read])
 
     def load_began(self, number: int) -> None:
         """A server begins to load: what it has read so far is nothing."""
@@ -62,6 +85,7 @@ class Changes:
         if record is not None and record.number == number:
             self._last = record
             self._recent.clear()
+            self._refreshed.clear()
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:
         """The watcher saw these paths change; with `rescan` it may have missed others."""
@@ -70,50 +94,92 @@ class Changes:
             return
         touched = {*paths, *self._unfinished}
         self._recent |= dict.fromkeys(touched, time.monotonic())
-        changes = self._observed(touched, record)
+        changes = observe(touched, self._chain(record), signer=self._signer, included=self._ignored.includes_file)
+        changes = tuple(change for change in changes if self._unread.get(change.path) != change.signature)
         if rescan:
             changes = tuple(dict.fromkeys((*changes, *verify_all(self._chain(record), signer=self._signer))))
         self._weigh(changes, touched, record)
 
     def read(self, server: ServerRecord, paths: Sequence[str]) -> None:
-        """A server read these. What changed shortly before may have changed after it was read: compare again."""
+        """A server read these. What changed before may have changed after it was read: compare again."""
+        if self._refreshed:
+            for read in (read for path in paths for read in server.reads.reads_of(path)[-1:]):
+                if self._refreshed.get((read.path, read.kind.aspect), read.signature) != read.signature:
+                    del self._refreshed[read.path, read.kind.aspect]  # the old state, read before it was told to forget
         if self._current() is server and self._recent and not self._reading:
             self._reading = True  # reads come in streams: once for many
             self._call_later(_READ_S, self._compare_recent)
 
+    def when_saved(self, act: Callable[[], None]) -> None:
+        """Call `act`, the news of a load that failed, once the save that the load is for has had its time.
+
+        A load that met half of a file is overtaken before.
+        """
+        rest = self._saved_until - time.monotonic()
+        if rest <= 0:
+            act()
+            return
+
+        def compare_and_act() -> None:
+            self._compare(self._saved)
+            act()
+
+        self._call_later(rest, compare_and_act)
+
+    # --- comparing ---
+
     def _compare_recent(self) -> None:
         self._reading = False
-        earliest = time.monotonic() - _RECENT_S
-        self._recent = {path: seen for path, seen in self._recent.items() if seen > earliest}
         record = self._current()
-        if record is not None and self._recent:
-            touched = set(self._recent)
-            self._weigh(self._observed(touched, record), touched, record)
+        if record is None:
+            return
+        if record.loaded is not None or record.failed is not None:  # a load may tell of quiet reads at its very end
+            earliest = time.monotonic() - _RECENT_S
+            self._recent = {path: seen for path, seen in self._recent.items() if seen > earliest}
+        self._compare(self._recent)
 
-    def _observed(self, paths: Iterable[str], record: ServerRecord) -> tuple[Change, ...]:
-        included = self._ignored.includes_file
-        return observe(paths, self._chain(record), signer=self._signer, included=included)
+    def _compare(self, paths: Iterable[str]) -> None:
+        record, touched = self._current(), set(paths)
+        if record is not None and touched:
+            self._weigh(observe(touched, self._chain(record), signer=self._signer), touched, record)
 
     def _chain(self, record: ServerRecord) -> tuple[ReadSet, ReadSet]:
         return (self._root_reads, record.reads)
 
     def _weigh(self, changes: tuple[Change, ...], touched: set[str], record: ServerRecord) -> None:
-        now = time.monotonic()
-        unfinished = {change.path for change in changes if change.signature in (ABSENT, _EMPTY)}
-        if unfinished and not self._unfinished:
-            self._unfinished_until = now + SAVE_S
-        if unfinished and now < self._unfinished_until:
-            self._unfinished |= touched
-            self._call_later(self._unfinished_until - now, self._look_again)
-            return
-        self._unfinished.clear()
         rules = Rules(
             template_roots=record.loaded.template_roots if record.loaded else (),
             static_roots=record.loaded.static_roots if record.loaded else (),
             included=self._ignored.includes_file,
             excluded=self._is_excluded,
         )
-        self._decided(decide(changes, self._chain(record), rules))
+        changes = tuple(
+            change for change in changes if self._refreshed.get((change.path, change.aspect)) != change.signature
+        )
+        decision = decide(changes, self._chain(record), rules)
+        now = time.monotonic()
+        if not isinstance(decision, Nothing) and any(change.signature in (ABSENT, _EMPTY) for change in changes):
+            if not self._unfinished:
+                self._unfinished_until = now + SAVE_S
+            if now < self._unfinished_until:
+                self._unfinished |= touched
+                self._call_later(self._unfinished_until - now, self._look_again)
+                return
+        self._unfinished.clear()
+        match decision:
+            case Nothing():
+                return
+            case Refresh():
+                self._refreshed |= {(change.path, change.aspect): change.signature for change in changes}
+            case _:
+                self._saved, self._saved_until = touched, now + SAVE_S
+                self._unread |= {
+                    change.path: change.signature for change in changes if not self._is_read(change.path, record)
+                }
+        self._decided(decision)
+
+    def _is_read(self, path: str, record: ServerRecord) -> bool:
+        return any(path in reads for reads in self._chain(record))
 
     def _is_excluded(self, path: str) -> bool:
         return self._ignored.ignores_file(path) or any(self._ignored.ignores_inside(path, root) for root in self._roots)

@@ -89,15 +89,6 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._tell_reads = False
         self._signals, self._signals_write = socket.socketpair()
-        self._tree = Tree(
-            root,
-            self._configure,
-            emit=self._events.append,
-            on_reads=self._reads_arrived,
-            on_activity=self._activity,
-            notice=self._notice,
-        )
-        self._tree.listen_on(listener.sockets)
         self._changes = Changes(
             options,
             self._rules,
@@ -106,9 +97,19 @@ class Supervisor:
             decided=self._decided,
             call_later=self._call_later,
         )
+        self._tree = Tree(
+            root,
+            self._configure,
+            emit=self._happened,
+            on_reads=self._reads_arrived,
+            on_activity=self._activity,
+            notice=self._notice,
+        )
+        self._tree.listen_on(listener.sockets)
 
     def _configure(self) -> Configure:
         environment: tuple[tuple[str, str], ...] = ()
+        self._changes.root_begins()
         if self._options.env_file is not None:
             try:
                 environment = read_env_file(self._options.env_file, os.environ)
@@ -243,6 +244,12 @@ class Supervisor:
             self._console.warning(batch.failed)
         if batch.paths or batch.rescan:
             self._changes.seen(batch.paths, rescan=batch.rescan)
+
+    def _happened(self, event: events.Event) -> None:
+        if isinstance(event, events.LoadRaised):
+            self._changes.when_saved(lambda: self._events.append(event))
+        else:
+            self._events.append(event)
 
     def _reads_arrived(self, server: ServerRecord, paths: Sequence[str]) -> None:
         if self._watcher is not None:
