@@ -251,6 +251,8 @@ class Watcher:
         self._deliver()
 
     def _obey(self) -> None:
+        if not self._new_roots and self._new_reads is None:
+            return
         with self._lock:
             roots, self._new_roots = self._new_roots, []
             reads, self._new_reads = self._new_reads, None
