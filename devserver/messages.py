@@ -117,6 +117,11 @@ class RefreshFiles:
     paths: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TerminalGranted:
+    """The debugger prompt may read: no one else does."""
+
+
 # --- server → supervisor ---
 
 
@@ -175,7 +180,7 @@ class ExclusiveHeld:
 
 @dataclass(frozen=True, slots=True)
 class TerminalWanted:
-    """A debugger prompt is about to open."""
+    """A debugger prompt is about to open; it waits for `TerminalGranted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +207,7 @@ Message = (
     | AdoptConnections
     | Drain
     | RefreshFiles
+    | TerminalGranted
     | ReadsRecorded
     | LoadEnded
     | LoadFailed

@@ -20,6 +20,8 @@ CHANNEL_FD = 3
 """The descriptor on which a root finds its end of the channel."""
 STACK_SIGNAL: int = signal.SIGRTMAX - 1 if sys.platform == "linux" else signal.SIGUSR2
 """Sent to a server that hangs: faulthandler writes its stacks, even from C code that holds the GIL."""
+REDRAW_SIGNAL: int = signal.SIGRTMAX - 2 if sys.platform == "linux" else signal.SIGWINCH
+"""Sent to a server at whose debugger prompt something else was printed: it shows the prompt again."""
 
 _prctl: Callable[..., int] | None = None
 if sys.platform == "linux":

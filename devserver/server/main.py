@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import dataclasses
 import faulthandler
 import io
 import logging
 import os
 import secrets
+import shutil
 import socket
 import sys
 import time
@@ -55,7 +57,7 @@ from devserver.server.web import stack, tracebacks
 from devserver.server.web.engine import CANCEL_S, Engine, new_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan
-from devserver.server.web.lines import LineWriter
+from devserver.server.web.lines import STDERR, LineWriter
 from devserver.server.web.pages import render
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
 from devserver.server.web.streams import EventStreams
@@ -107,6 +109,7 @@ class ServerProcess:
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lines: LineWriter | None = None
         self._engine: Engine | None = None
         self._streams: EventStreams | None = None
         self._handed_over: list[tuple[int, bytes]] = []
@@ -146,6 +149,8 @@ class ServerProcess:
             atexit._run_exitfuncs()
         except BaseException:
             logging.getLogger("devserver").exception("an atexit handler raised")
+        if self._lines is not None:
+            self._lines.flush_within(_FLUSH_S)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -205,6 +210,7 @@ class ServerProcess:
 
     async def _serve(self, app: App, began: float) -> None:
         self._loop = loop = asyncio.get_running_loop()
+        self._lines = LineWriter(loop)
         self._drain_began = asyncio.Event()
         self._prompts.use_loop(loop)
         loop.add_reader(self._channel.fileno(), self._obey_all)
@@ -272,15 +278,15 @@ class ServerProcess:
             static=mounts,
             make_report=self._make_report,
             show=self._show,
-            write_request=self._request_writer(self._loop) if self._options.access_log else None,
+            write_request=self._request_writer() if self._options.access_log else None,
             on_static_sent=lambda path, url: self._recorder.sent_static(path),
         )
         self._streams = built.streams
         return built.app
 
-    def _request_writer(self, loop: asyncio.AbstractEventLoop) -> Callable[[str, str, int, int, float], None]:
-        lines = LineWriter(1, loop)
-        style = self._style
+    def _request_writer(self) -> Callable[[str, str, int, int, float], None]:
+        lines, style = self._lines, self._style
+        assert lines is not None
         now = time.time
 
         def write(method: str, path: str, status: int, size: int, seconds: float) -> None:
@@ -390,9 +396,13 @@ class ServerProcess:
         )
 
     def _show(self, report: Report) -> None:
-        sys.stdout.flush()
-        text = report_text(report, self._style)
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
+        style = dataclasses.replace(self._style, width=shutil.get_terminal_size().columns)
+        text = report_text(report, style)
+        if self._lines is None:
+            sys.stdout.flush()
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
+        else:
+            self._lines.write(text, STDERR)
 
     def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What nobody awaited. The transport's complaints about clients that left are not the user's."""

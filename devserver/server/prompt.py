@@ -3,9 +3,11 @@
 `breakpoint()` and `pdb.set_trace()` (and what derives from `bdb`: ipdb, pudb) open a session; while one is open the supervisor
 reads no keys, ends nothing and forwards Ctrl-C to this process. Rules that hold:
 
+- A session begins when the supervisor has granted the terminal: in the background of a shell the keys are the shell's.
 - Lines are read on the main thread. Signals are delivered there, so Ctrl-C interrupts the prompt of a WSGI thread too; the event
-  loop stands still meanwhile, as a stopped program does.
+  loop stands still meanwhile, as a stopped program does. Whatever else the main thread waits for here, it goes on reading lines.
 - One session at a time; another thread's breakpoint waits for it.
+- Time spent in a session does not count: `clock` stands still.
 - Without a terminal a breakpoint is an error at once, not a hang.
 """
 
@@ -15,29 +17,66 @@ import asyncio
 import bdb
 import builtins
 import cmd
+import ctypes
+import os
 import pdb  # noqa: F401 - so that a breakpoint does not import it between two requests
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from devserver import processes
 from devserver.errors import NoTerminalError
+from devserver.server.load.ownership import is_users
+
+_ATTEND_S = 0.05
+"""How often the main thread looks whether its turn has come while another thread has the session."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line that a thread wants to have read."""
+
+    prompt: str
+    text: str = ""
+    error: BaseException | None = None
+    answered: threading.Event = field(default_factory=threading.Event)
 
 
 class Prompts:
     """The debugger sessions of this process."""
 
-    def __init__(self, *, opened: Callable[[], None], closed: Callable[[], None], has_terminal: bool) -> None:
-        """`opened` and `closed` tell the supervisor; they are called from any thread."""
-        self._opened = opened
-        self._closed = closed
-        self._has_terminal = has_terminal
-        self._owner: int | None = None
-        self._free = threading.Condition()
+    def __init__(
+        self,
+        *,
+        ask: Callable[[], None],
+        give_back: Callable[[], None],
+        attend: Callable[[float], None],
+        notice: Callable[[str], None],
+        has_terminal: bool,
+    ) -> None:
+        """`ask` wants the terminal of the supervisor, which calls for `grant`; `give_back` returns it; both from any thread.
+        `attend` acts on what the supervisor says within so many seconds; on the main thread only. `notice` prints one line."""
+        self._ask = ask
+        self._give_back = give_back
+        self._attend = attend
+        self._notice = notice
+        self._obstacle = "" if has_terminal else "devserver has no terminal to ask at"
+        self._turn = threading.Condition()
+        self._owner: int | None = None  # the thread that has the session
+        self._granted = False
+        self._began = 0.0
+        self._held_s = 0.0  # how long sessions were open, the current one left out
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reading = False
+        self._lines: deque[_Line] = deque()
+        self._reading = False  # the main thread, for whomever
+        self._prompt = ""
+        self._unheard = False  # a Ctrl-C since the last prompt
 
     def install(self) -> None:
         """Take over where debuggers begin, continue and read. Once per process, on the main thread."""
@@ -61,73 +100,156 @@ class Prompts:
         # cmd.Cmd reads with the builtin: a global of its module comes first, for pdb alone.
         cmd.input = self.read_line  # type: ignore[attr-defined]
         signal.signal(signal.SIGINT, self._interrupt)
+        if processes.REDRAW_SIGNAL != signal.SIGWINCH:  # that one is readline's
+            signal.signal(processes.REDRAW_SIGNAL, self._redraw)
+        os.register_at_fork(after_in_child=self._forked)
 
     def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on other threads' lines are read in a callback of `loop`, which runs on the main thread."""
         self._loop = loop
 
-    @property
-    def open_now(self) -> bool:
-        return self._owner is not None
+    def clock(self) -> float:
+        """Seconds on a monotonic clock that stands still while a session is open."""
+        now = time.monotonic()
+        with self._turn:
+            held = self._held_s if self._owner is None else self._held_s + now - self._began
+        return now - held
+
+    # --- sessions ---
 
     def open(self) -> None:
-        """Begin a session on this thread; waits for another thread's. Raises NoTerminalError."""
-        if not self._has_terminal:
+        """Begin a session on this thread; waits for another thread's and for the terminal. Raises NoTerminalError."""
+        if self._obstacle:
             raise NoTerminalError(
-                "a breakpoint was reached, but devserver has no terminal to ask at",
+                f"a breakpoint was reached, but {self._obstacle}",
                 hint="start devserver in a terminal, or attach a debugger (see docs/debugging.md)",
             )
         me = threading.get_ident()
         if self._owner == me:
             return
-        with self._free:
-            self._free.wait_for(lambda: self._owner is None)
-            self._owner = me
-        self._opened()
+        self._take_turn(me)
+        self._ask()
+        if _is_main(me):
+            while not self._granted:
+                self._attend(_ATTEND_S)
+        elif self._loop is not None:
+            with self._turn:
+                self._turn.wait_for(lambda: self._granted)
+        # else: a thread while the main thread imports; nobody can hear the answer.
+
+    def _take_turn(self, me: int) -> None:
+        while True:
+            with self._turn:
+                if not _is_main(me):
+                    self._turn.wait_for(lambda: self._owner is None)
+                if self._owner is None:
+                    self._owner, self._granted, self._unheard = me, False, False
+                    self._began = time.monotonic()
+                    return
+            # The main thread may not just wait: the one that has the session needs it to get the terminal and its lines.
+            self._read_for_others()
+            self._attend(_ATTEND_S)
+
+    def grant(self) -> None:
+        """The supervisor has handed over the terminal. On the main thread."""
+        with self._turn:
+            self._granted = True
+            self._turn.notify_all()
 
     def close(self) -> None:
         """End the session of this thread, if it has one."""
-        if self._owner != threading.get_ident():
-            return
-        with self._free:
+        if self._owner == threading.get_ident():
+            self._end_session()
+
+    def _end_session(self) -> None:
+        with self._turn:
+            self._held_s += time.monotonic() - self._began
             self._owner = None
-            self._free.notify()
-        self._closed()
+            self._give_back()  # before another thread can ask
+            self._turn.notify_all()
+
+    def _forked(self) -> None:
+        """A child process of the app's has no part in the conversation with the supervisor."""
+        self._obstacle = "this is a child process of the app, and the terminal belongs to the server"
+        self._turn = threading.Condition()  # another thread may have held the old one's lock
+        self._owner = None
+
+    # --- reading ---
 
     def read_line(self, prompt: str = "") -> str:
         """`input` for debuggers: on the main thread, with readline's editing and history."""
         self.open()
-        if threading.current_thread() is threading.main_thread() or self._loop is None:
+        if _is_main(threading.get_ident()):
             return self._read(prompt)
-        answered = threading.Event()
-        line: str | None = None
-        error: BaseException | None = None
+        if self._loop is None:
+            return builtins.input(prompt)
+        line = _Line(prompt)
+        self._lines.append(line)
+        self._loop.call_soon_threadsafe(self._read_for_others)
+        line.answered.wait()
+        if line.error is not None:
+            raise line.error
+        return line.text
 
-        def read() -> None:
-            nonlocal line, error
+    def _read_for_others(self) -> None:
+        while self._lines:
+            line = self._lines.popleft()
             try:
-                line = self._read(prompt)
-            except BaseException as raised:  # KeyboardInterrupt and EOFError belong to the thread that asked
-                error = raised
-            answered.set()
-
-        self._loop.call_soon_threadsafe(read)
-        answered.wait()
-        if error is not None:
-            raise error
-        assert line is not None
-        return line
+                line.text = self._read(line.prompt)
+            except BaseException as error:  # KeyboardInterrupt and EOFError belong to the thread that asked
+                line.error = error
+            line.answered.set()
 
     def _read(self, prompt: str) -> str:
-        self._reading = True
+        signal.signal(
+            signal.SIGINT, self._interrupt
+        )  # pdb leaves a handler of its own behind, and the app may have one
+        self._unheard = False
+        self._reading, self._prompt = True, prompt
         try:
             sys.stdout.flush()
             return builtins.input(prompt)
         finally:
             self._reading = False
 
-    def _interrupt(self, signum: int, frame: object) -> None:
-        """SIGINT is forwarded by the supervisor while a session is open; at other times it is not for us."""
-        if self._reading or self._owner == threading.main_thread().ident:
-            raise KeyboardInterrupt
+    def _redraw(self, signum: int, frame: FrameType | None) -> None:
+        """The supervisor has printed something: show the prompt below it, and what was typed there."""
+        if self._reading and (readline := sys.modules.get("readline")) is not None:
+            os.write(1, (self._prompt + readline.get_line_buffer()).encode())
 
+    # --- Ctrl-C ---
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """SIGINT is forwarded by the supervisor while a session is open; at other times it is not for us.
+
+        At the prompt it begins a new line. Between two prompts it interrupts the code that runs; where that does not help,
+        the session is given up, so that the next Ctrl-C ends the server.
+        """
+        owner = self._owner
+        if self._reading:
+            raise KeyboardInterrupt
+        if owner is None:
+            return
+        if not self._unheard:
+            self._unheard = True
+            if not _is_main(owner):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(owner), ctypes.py_object(KeyboardInterrupt))
+                return
+            if _runs_users_code(frame):
+                raise KeyboardInterrupt
+        self._end_session()
+        self._notice("the code does not come back to the debugger; Ctrl-C again ends the server")
+
+
+def _is_main(ident: int) -> bool:
+    return ident == threading.main_thread().ident
+
+
+def _runs_users_code(frame: FrameType | None) -> bool:
+    """Else an exception would end the event loop instead of anything of the user's."""
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename.startswith("/") and is_users(filename):
+            return True
+        frame = frame.f_back
+    return False

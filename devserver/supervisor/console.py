@@ -1,23 +1,32 @@
 """The terminal: the only printer of the supervisor, its keys, and the hand-over to a debugger prompt.
 
-Runs in the supervisor. Rules that hold: what is said goes to standard output, errors go to standard error; keys need Enter (no raw
-mode, so nothing has to be put back); while a prompt is open no key is read; a command in the background reads nothing.
+Runs in the supervisor. Rules that hold: what is said goes to standard output, errors go to standard error, and no reader is waited
+for; keys need Enter (no raw mode, so nothing has to be put back); while the terminal is lent to a prompt no key is read, and what
+the prompt leaves behind is put in order; a command in the background of a shell reads nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+import termios
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Any, TextIO
 
 from devserver import terminal
 from devserver.lastwords import describe_status
 from devserver.options import ColorChoice
+from devserver.output import Output
 from devserver.report import Report
 from devserver.terminal_report import report_text
+
+_END_S = 0.2
+"""What a halted reader gets at the end to take what is left."""
 
 
 class Key(StrEnum):
@@ -30,7 +39,7 @@ class Key(StrEnum):
 HELP = (
     "r + Enter  load again",
     "R + Enter  load again in a fresh interpreter",
-    "q + Enter  end (as Ctrl-C)",
+    "q + Enter  end, as Ctrl-C does",
 )
 
 
@@ -39,25 +48,74 @@ class Console:
 
     def __init__(self, color: ColorChoice, *, keys: bool) -> None:
         out, err = _is_terminal(sys.stdout), _is_terminal(sys.stderr)
-        width = shutil.get_terminal_size().columns
-        self.style = terminal.Style(color=_wants_color(color, out), width=width, links=False)
-        self._error_style = terminal.Style(color=_wants_color(color, err), width=width)
-        self.has_keys = keys and _is_terminal(sys.stdin) and out
+        self.style = terminal.Style(color=_wants_color(color, out), width=_width(), links=False)
+        self._error_style = dataclasses.replace(self.style, color=_wants_color(color, err))
+        self._output = Output()
+        self._interactive = _is_terminal(sys.stdin) and out
+        self.has_keys = keys and self._interactive
         self._suspended = False  # in the background
-        if self.has_keys:
-            # In the background a read would stop the command; ignored, it fails with EIO instead.
+        self._redraw: Callable[[], None] | None = (
+            None  # the terminal is lent to a prompt, which shows its line anew by this
+        )
+        self._modes: list[Any] | None = None  # of the terminal, before it was lent
+        if self._interactive:
+            # In the background a read would stop the command; ignored, it fails with EIO instead. Likewise to set the modes.
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+
+    def resized(self) -> None:
+        """The terminal has another size."""
+        width = _width()
+        self.style = dataclasses.replace(self.style, width=width)
+        self._error_style = dataclasses.replace(self._error_style, width=width)
+
+    def close(self) -> None:
+        """Say what is left to say and leave the terminal as it was."""
+        self.take_back()
+        self._output.flush_within(_END_S)
+
+    # --- the foreground ---
+
+    @property
+    def in_foreground(self) -> bool:
+        """Whether what is typed is meant for this command, by the shell's job control."""
+        try:
+            return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except OSError as error:
+            return error.errno == errno.ENOTTY  # no shell controls this terminal
+        except ValueError:  # closed
+            return False
+
+    def lend(self, redraw: Callable[[], None]) -> None:
+        """Leave keyboard and screen to a debugger prompt; `redraw` makes it show its line again after something was printed."""
+        self._redraw = redraw
+        self._modes = _modes()
+
+    def take_back(self) -> None:
+        """The prompt is closed, or its process is no more: put right what it left behind."""
+        if self._redraw is None:
+            return
+        self._redraw = None
+        if self._modes is not None and self.in_foreground and (now := _modes()) != self._modes:
+            # Killed at the prompt: line editing has the echo off, and the cursor stands behind the prompt.
+            if now is not None:
+                self._put("\n", sys.stdout)
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
 
     # --- keys ---
 
     @property
     def reads_keys(self) -> bool:
         """Whether standard input belongs in the selector now."""
-        return self.has_keys and not self._suspended
+        return self.has_keys and not self._suspended and self._redraw is None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether keys are left to the shell until the command is in the foreground again."""
+        return self._suspended
 
     def resume(self) -> None:
-        """The command is in the foreground again."""
-        self._suspended = False
+        """The command may be in the foreground again."""
+        self._suspended = not self.in_foreground
 
     def read_keys(self) -> list[Key]:
         """The keys of the lines that were typed. To be called when standard input is readable."""
@@ -78,9 +136,23 @@ class Console:
 
     def help(self) -> None:
         for line in HELP:
-            self.notice(line)
+            self.say(f"  {line}")
+
+    def interrupted(self) -> None:
+        """Ctrl-C was pressed: what follows does not begin behind the `^C` that the terminal shows."""
+        if self._interactive and self.in_foreground:
+            self._put("\n", sys.stdout)
 
     # --- what is said ---
+
+    @property
+    def waits_for(self) -> int | None:
+        """The descriptor whose reader has to take more before the rest can be said; see `flush`."""
+        return self._output.waits_for
+
+    def flush(self) -> None:
+        """Say what could not be said before."""
+        self._output.flush()
 
     def say(self, text: str) -> None:
         """One or more lines on standard output, at once."""
@@ -129,11 +201,17 @@ class Console:
         when = " while the target was loaded" if loading else ""
         self.warning(f"the server process {_was(status)}{describe_status(status)}{when}")
 
-    @staticmethod
-    def _print(text: str, stream: object) -> None:
+    def _print(self, text: str, stream: TextIO | None) -> None:
+        # The cursor may stand behind a prompt and what was typed there.
+        self._put(f"{'' if self._redraw is None else chr(10)}{text}\n", stream)
+        if self._redraw is not None:
+            self._redraw()
+
+    def _put(self, text: str, stream: TextIO | None) -> None:
         try:
-            print(text, file=stream, flush=True)  # type: ignore[call-overload]
-        except (OSError, ValueError):  # nobody reads any more
+            if stream is not None:
+                self._output.write(stream.fileno(), text)
+        except (OSError, ValueError):  # closed
             pass
 
 
@@ -150,6 +228,17 @@ def _wants_color(choice: ColorChoice, is_terminal: bool) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _modes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(sys.stdin.fileno())
+    except (termios.error, ValueError):  # gone
+        return None
 
 
 def _is_terminal(stream: object) -> bool:

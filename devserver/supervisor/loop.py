@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import assert_never
 
 from devserver.configuration import read_env_file
@@ -42,7 +43,17 @@ _STACK_WAIT_S = 0.3
 _STACK_STEP_S = 0.02
 _END_S = 1.0
 _TELL_READS_S = 0.1
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, signal.SIGCONT)
+_BACKGROUND_S = 0.5
+"""How often a command in the background looks whether it is in the foreground again: `fg` says so to stopped ones only."""
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+    signal.SIGCONT,
+    signal.SIGWINCH,
+)
 
 
 def run(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
@@ -88,6 +99,9 @@ class Supervisor:
         self._roots = tuple(str(Path(folder).resolve()) for folder in folders)
         self._watcher: Watcher | None = None
         self._tell_reads = False
+        self._lent_to = 0  # the server that has the terminal
+        self._prompt_waits = False  # for the foreground
+        self._foreground_timer = False
         self._signals, self._signals_write = socket.socketpair()
         self._changes = Changes(
             options,
@@ -153,6 +167,7 @@ class Supervisor:
             key.data()
         self._run_timers()
         self._run_events()
+        self._hand_terminal_over()
 
     def _wanted_descriptors(self) -> dict[int, tuple[int, Callable[[], None]]]:
         read = selectors.EVENT_READ
@@ -164,6 +179,8 @@ class Supervisor:
             wanted[self._watcher.fileno()] = (read, self._files_came)
         if self._console.reads_keys and not self._state.prompt:
             wanted[sys.stdin.fileno()] = (read, self._keys_came)
+        if (fd := self._console.waits_for) is not None:
+            wanted[fd] = (selectors.EVENT_WRITE, self._console.flush)
         return wanted
 
     def _run_timers(self) -> None:
@@ -187,7 +204,8 @@ class Supervisor:
         self._signals_write.setblocking(False)
         signal.set_wakeup_fd(self._signals_write.fileno(), warn_on_full_buffer=False)
         for signum in _SIGNALS:
-            signal.signal(signum, lambda number, frame: None)
+            if signum is not signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
+                signal.signal(signum, _woken)
 
     def _signals_came(self) -> None:
         try:
@@ -196,20 +214,45 @@ class Supervisor:
             return
         for number in dict.fromkeys(numbers):
             match number:
-                case signal.SIGINT if self._state.prompt:
+                case signal.SIGINT if self._state.prompt and not self._state.stopping:
                     self._tree.interrupt(self._state.prompt)
                 case signal.SIGINT | signal.SIGTERM | signal.SIGHUP:
+                    if number == signal.SIGINT:
+                        self._console.interrupted()
                     self._events.extend([events.StopAsked()] * numbers.count(number))
                 case signal.SIGUSR1:
                     self._key(Key.RESUME)
                 case signal.SIGCHLD:
                     self._tree.reap_roots()
                 case signal.SIGCONT:
-                    self._console.resume()
+                    self._look_for_foreground()
+                case signal.SIGWINCH:
+                    self._console.resized()
+                    if self._state.prompt:
+                        self._tree.redraw_prompt(self._state.prompt, resized=True)
+                case signal.SIGTSTP:
+                    self._console.notice("Ctrl-Z works again when the debugger prompt is closed")
 
     def _keys_came(self) -> None:
         for key in self._console.read_keys():
             self._key(key)
+        if self._console.is_suspended:
+            self._await_foreground()
+
+    def _await_foreground(self) -> None:
+        if not self._foreground_timer:
+            self._foreground_timer = True
+            self._call_later(_BACKGROUND_S, self._foreground_timer_fired)
+
+    def _foreground_timer_fired(self) -> None:
+        self._foreground_timer = False
+        self._look_for_foreground()
+
+    def _look_for_foreground(self) -> None:
+        self._console.resume()
+        self._hand_terminal_over()
+        if self._console.is_suspended or self._prompt_waits:
+            self._await_foreground()
 
     def _key(self, key: Key) -> None:
         match key:
@@ -223,6 +266,27 @@ class Supervisor:
                 self._events.append(events.StopAsked())
             case Key.HELP:
                 self._console.help()
+
+    def _hand_terminal_over(self) -> None:
+        """Lend the terminal to the server at whose prompt a person sits, and take it back from one that needs it no more."""
+        wants = self._state.prompt
+        if self._lent_to and self._lent_to != wants:
+            self._lent_to = 0
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            self._console.take_back()
+        if not wants or wants == self._lent_to:
+            self._prompt_waits = False
+        elif self._console.in_foreground:
+            self._prompt_waits = False
+            self._lent_to = wants
+            # A stop would leave the shell and the prompt reading the same keys.
+            signal.signal(signal.SIGTSTP, _woken)
+            self._console.lend(lambda: self._tree.redraw_prompt(wants))
+            self._tree.let_prompt(wants)
+        elif not self._prompt_waits:
+            self._prompt_waits = True
+            self._console.notice("a breakpoint waits until devserver is in the foreground again (fg)")
+            self._await_foreground()
 
     def _notice(self, text: str, warning: bool) -> None:
         (self._console.warning if warning else self._console.notice)(text)
@@ -371,10 +435,15 @@ class Supervisor:
             self._watcher.close()
         self._listener.close()
         self._tree.close(_END_S)
+        self._console.close()
         self._selector.close()
         signal.set_wakeup_fd(-1)
         self._signals.close()
         self._signals_write.close()
+
+
+def _woken(number: int, frame: FrameType | None) -> None:
+    """Handled where the selector sees it: `set_wakeup_fd` works for signals that have a handler."""
 
 
 def _places(paths: Sequence[str]) -> list[str]:

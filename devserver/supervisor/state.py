@@ -102,10 +102,15 @@ class State:
     stand_in: Server | None = None
     draining: Server | None = None
     wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
-    prompt: int = 0  # the server whose debugger prompt is open
+    prompts: tuple[int, ...] = ()  # the servers at a breakpoint: the first has the terminal, the others wait for it
     early_deaths: int = 0
     root_deaths: int = 0
     stopping: bool = False
+
+    @property
+    def prompt(self) -> int:
+        """The server whose debugger prompt is open, or 0."""
+        return self.prompts[0] if self.prompts else 0
 
     def servers(self) -> tuple[Server, ...]:
         return tuple(s for s in (self.current, self.stand_in, self.draining) if s is not None)
@@ -158,7 +163,7 @@ def advance(state: State, event: Event) -> Step:
                 return state, []
             return state, [Refresh(state.current.number, event.paths)]
         case PromptOpened():
-            return replace(state, prompt=event.server), []
+            return _prompt_opened(state, event.server)
         case PromptClosed():
             return _prompt_closed(state, event.server)
         case _:
@@ -239,10 +244,11 @@ def _dismiss_stand_in(state: State) -> Step:
         return state, []
     if page.phase is Phase.LOADING:
         return replace(state, stand_in=None), [KillServer(page.number)]
-    commands: list[Command] = []
-    if state.draining is not None:
-        commands.append(KillServer(state.draining.number))
-    return replace(state, stand_in=None, draining=page), [*commands, *_drain(state, page)]
+    if state.draining is None:
+        return replace(state, stand_in=None, draining=page), _drain(state, page)
+    if state.draining.number in state.prompts:  # a person looks at the old code: the page is what can be spared
+        return replace(state, stand_in=None), [KillServer(page.number)]
+    return replace(state, stand_in=None, draining=page), [KillServer(state.draining.number), *_drain(state, page)]
 
 
 def _began(state: State, number: int) -> Step:
@@ -265,13 +271,10 @@ def _update_current(state: State, number: int, **fields: object) -> Step:
 
 def _ended(state: State, event: Ended) -> Step:
     number = event.server
-    commands: list[Command] = []
     was = next((server for server in state.servers() if server.number == number), None)
     if was is None:
         return _exit_if_all_gone(state, [])
-    prompt_lost = state.prompt == number
-    if prompt_lost:
-        state = replace(state, prompt=0)
+    state = _without_prompt(state, number)
     if state.draining is not None and state.draining.number == number:
         state = replace(state, draining=None)
     elif state.stand_in is not None and state.stand_in.number == number:
@@ -282,7 +285,7 @@ def _ended(state: State, event: Ended) -> Step:
     else:
         state = replace(state, current=None)
     if state.stopping:
-        return _exit_if_all_gone(state, commands)
+        return _exit_if_all_gone(state, [])
     return _load_if_possible(state)
 
 
@@ -305,7 +308,7 @@ def _died(state: State, server: Server, status: int) -> Step:
 
 def _root_ended(state: State, event: RootEnded) -> Step:
     """Somebody killed the root, and the servers with it."""
-    gone = replace(state, root_up=False, current=None, stand_in=None, draining=None, prompt=0, wanted=Wanted.RESUME)
+    gone = replace(state, root_up=False, current=None, stand_in=None, draining=None, prompts=(), wanted=Wanted.RESUME)
     gone = replace(gone, root_deaths=state.root_deaths + 1)
     tell = Tell(Notice.ROOT_DIED, status=event.status)
     if gone.root_deaths > MAX_ROOT_DEATHS:
@@ -323,7 +326,7 @@ def _timer_fired(state: State, event: TimerFired) -> Step:
             current = state.current
             if current is None or current.number != number or current.phase is not Phase.LOADING or state.stopping:
                 return state, []
-            if state.prompt == number:  # a person sits at a prompt: that is no hang
+            if number in state.prompts:  # a person sits at a prompt: that is no hang
                 return state, [StartTimer(Timer.HANG, number, HANG_S)]
             return state, [ReadStack(number)]
         case Timer.SETTLED:
@@ -331,7 +334,7 @@ def _timer_fired(state: State, event: TimerFired) -> Step:
                 return replace(state, early_deaths=0, root_deaths=0), []
             return state, []
         case Timer.END:
-            if state.prompt == number:
+            if number in state.prompts:
                 return state, [StartTimer(Timer.END, number, state.grace_s + SHUTDOWN_S)]
             if any(server.number == number for server in state.servers()):
                 return state, [KillServer(number), Tell(Notice.GRACE_OVER, number)]
@@ -362,10 +365,20 @@ def _stack_read(state: State, event: StackRead) -> Step:
 # --- the prompt, the stop ---
 
 
-def _prompt_closed(state: State, number: int) -> Step:
-    if state.prompt != number:
+def _prompt_opened(state: State, number: int) -> Step:
+    if number in state.prompts or all(server.number != number for server in state.servers()):
         return state, []
-    return _load_if_possible(replace(state, prompt=0))
+    return replace(state, prompts=(*state.prompts, number)), []
+
+
+def _prompt_closed(state: State, number: int) -> Step:
+    if number not in state.prompts:
+        return state, []
+    return _load_if_possible(_without_prompt(state, number))
+
+
+def _without_prompt(state: State, number: int) -> State:
+    return replace(state, prompts=tuple(prompt for prompt in state.prompts if prompt != number))
 
 
 def _stop(state: State) -> Step:

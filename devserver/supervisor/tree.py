@@ -38,6 +38,7 @@ from devserver.messages import (
     ServerEnded,
     ServerForked,
     ServingBegan,
+    TerminalGranted,
     TerminalReleased,
     TerminalWanted,
 )
@@ -173,10 +174,20 @@ class Tree:
         if (server := self.servers.get(number)) and server.pid:
             _signal(server.pid, processes.STACK_SIGNAL)
 
+    def let_prompt(self, number: int) -> None:
+        """The terminal is this server's."""
+        if server := self.servers.get(number):
+            server.channel.send(TerminalGranted())
+
     def interrupt(self, number: int) -> None:
         """Ctrl-C for the process at the debugger prompt."""
         if (server := self.servers.get(number)) and server.pid:
             _signal(server.pid, signal.SIGINT)
+
+    def redraw_prompt(self, number: int, *, resized: bool = False) -> None:
+        """Something was printed at the debugger prompt, or the terminal has another size: the prompt is shown anew."""
+        if (server := self.servers.get(number)) and server.pid:
+            _signal(server.pid, signal.SIGWINCH if resized else processes.REDRAW_SIGNAL)
 
     @staticmethod
     def stack_of(server: ServerRecord) -> str:

@@ -255,6 +255,39 @@ def test_a_load_at_a_prompt_does_not_hang() -> None:
     assert life.commands == [commands.StartTimer(Timer.HANG, 1, s.HANG_S)]
 
 
+def test_a_prompt_of_a_server_that_is_no_more_holds_up_nothing() -> None:
+    life = serving().after(events.PromptOpened(7), events.ResumeDecided())
+    assert life.does(commands.Resume) == [commands.Resume(2)]
+
+
+def test_two_servers_have_the_terminal_one_after_the_other() -> None:
+    life = serving().after(events.ResumeDecided(), events.Loaded(2), events.Began(2))
+    life.after(events.PromptOpened(1), events.PromptOpened(2))
+    assert life.state.prompt == 1
+    assert life.after(events.TimerFired(Timer.END, 1)).does(commands.KillServer) == []
+    life.after(events.ResumeDecided(), events.PromptClosed(1))
+    assert life.state.prompt == 2
+    assert life.commands == [], "a change still waits"
+    life.after(events.PromptClosed(2))
+    assert life.state.prompt == 0
+    assert life.does(commands.Resume) == [commands.Resume(3)]
+
+
+def test_who_waits_for_the_terminal_may_die() -> None:
+    life = serving().after(events.ResumeDecided(), events.PromptOpened(1), events.Loaded(2), events.Began(2))
+    life.after(events.PromptOpened(2), events.Ended(2, -9))
+    assert life.state.prompts == (1,)
+    assert life.does(commands.Resume) == []
+    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [commands.Resume(3)]
+
+
+def test_a_page_does_not_end_the_prompt_of_the_old_code() -> None:
+    life = serving().after(events.ResumeDecided(), events.PromptOpened(1), events.TimerFired(Timer.HANG, 2))
+    life.after(events.StackRead(2, REPORT), events.Loaded(3), events.Began(3), events.Loaded(2))
+    assert life.does(commands.KillServer) == [commands.KillServer(3)]
+    assert life.state.prompt == 1
+
+
 def test_a_prompt_whose_process_died_is_closed() -> None:
     life = serving().after(events.PromptOpened(1), events.ResumeDecided(), events.Ended(1, -9))
     assert life.does(commands.Resume) == [commands.Resume(2)]
@@ -364,7 +397,7 @@ def test_a_stop_ends(history: list[events.Event]) -> None:
 def test_nothing_is_ended_under_an_open_prompt(history: list[events.Event]) -> None:
     state = s.start(grace_s=2.0, reload=True)
     for event in history:
-        prompt = state.prompt
+        before = set(state.prompts)
         state, done = s.advance(state, event)
-        if prompt and state.prompt == prompt and not state.stopping:
-            assert prompt not in ended_numbers(done), event
+        if not state.stopping:
+            assert not before & set(state.prompts) & ended_numbers(done), event

@@ -28,6 +28,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from devserver.server.asgi import ASGIApp
+from devserver.server.web.capture import AnswerCutError
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that
@@ -39,6 +40,7 @@ CANCEL_S = 0.25
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_PAUSE_S = 0.5
 _FLUSH_RETRY_S = 0.002
+_DRAIN_STEP_S = 0.01
 _TLS_HANDSHAKE = b"\x16\x03"
 _ASCII = bytes(range(0x21, 0x7F)).decode()
 
@@ -62,11 +64,12 @@ class Engine:
         on_first_request: Callable[[], None] = lambda: None,
         look_at_orders: Callable[[], None] = lambda: None,
         notice: Callable[[str], None] = lambda text: None,
+        on_error: Callable[[BaseException], None] = lambda error: None,
     ) -> None:
         """`state` is the lifespan state each scope gets a copy of. `look_at_orders` reads the supervisor's messages now; it may
-        call `stop_accepting` and the first step of `drain`. `notice` prints one line."""
+        call `begin_drain`. `notice` prints one line; `on_error` is told what came out of `app`."""
         self.loop = asyncio.get_running_loop()
-        self.logger = _engine_logger(notice)
+        self.logger = _engine_logger(notice, on_error)
         self.notice = notice
         self.config = Config(
             app,
@@ -203,20 +206,23 @@ class Engine:
             else:
                 protocol.shutdown()
 
-    async def finish_drain(self, deadline: float, *, ignore: Callable[[asyncio.Task[Any]], bool]) -> None:
-        """Wait until everything that was begun has ended, or until `deadline` (loop time); what is left then is cut.
+    async def finish_drain(
+        self, deadline: float, clock: Callable[[], float], *, ignore: Callable[[asyncio.Task[Any]], bool]
+    ) -> None:
+        """Wait until everything that was begun has ended, or until `deadline` by `clock`; what is left then is cut.
 
+        The clock stands still while a person is at a debugger prompt.
         `ignore` says which tasks are not waited for (event streams: they were told to end).
         """
         while self._busy(ignore):
-            left = deadline - self.loop.time()
+            left = deadline - clock()
             if left <= 0:
                 break
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), left)
+                await asyncio.wait_for(self._changed.wait(), max(left, _DRAIN_STEP_S))
             except TimeoutError:
-                break
+                continue
         tasks = set(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -339,18 +345,21 @@ class _DetachedLogger(logging.Logger):
 
 
 class _NoticeHandler(logging.Handler):
-    def __init__(self, notice: Callable[[str], None]) -> None:
+    def __init__(self, notice: Callable[[str], None], on_error: Callable[[BaseException], None]) -> None:
         super().__init__(logging.WARNING)
         self._notice = notice
+        self._on_error = on_error
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info is None:  # exceptions were reported where they were caught
+        if not record.exc_info:
             self._notice(record.getMessage())
+        elif (error := record.exc_info[1]) and not isinstance(error, AnswerCutError | asyncio.CancelledError):
+            self._on_error(error)
 
 
-def _engine_logger(notice: Callable[[str], None]) -> logging.Logger:
+def _engine_logger(notice: Callable[[str], None], on_error: Callable[[BaseException], None]) -> logging.Logger:
     logger = _DetachedLogger("devserver.engine", logging.WARNING)
-    logger.addHandler(_NoticeHandler(notice))
+    logger.addHandler(_NoticeHandler(notice, on_error))
     return logger
 
 
