@@ -31,8 +31,8 @@ SHOWN: Final = (
 
 def prepare() -> None:
     """Make the environment if it is not there, and install the working tree as a user gets it: not editable."""
-    stamp = FOLDER / "peers.json"
-    wanted = json.dumps([platform.python_version(), *PEERS])
+    stamp = FOLDER / "installed.json"
+    wanted = json.dumps([platform.python_version(), PEERS, (ROOT / "pyproject.toml").read_text()])
     if not stamp.is_file() or stamp.read_text() != wanted:
         venv.create(FOLDER, clear=True, with_pip=True)
         pip("install", str(ROOT), *PEERS)
