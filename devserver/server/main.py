@@ -227,6 +227,7 @@ class ServerProcess:
             on_first_request=lambda: self._send(RequestBegan()),
             look_at_orders=self._obey_all,
             notice=lambda text: self._send(Noticed(text, warning=True)),
+            on_error=lambda error: self._show(self._make_report(error, Occasion.REQUEST, None)),
         )
         self._recorder.begin_serving()
         self._send_reads()
@@ -252,9 +253,8 @@ class ServerProcess:
 
     async def _end_threads(self, adapter: WSGIAdapter, deadline: float) -> None:
         """Wait for what threads do after an answer is complete (`close`), but not for event streams that sleep."""
-        assert self._loop is not None
         assert self._streams is not None
-        left = deadline - self._loop.time()
+        left = deadline - self._prompts.clock()
         try:
             await asyncio.wait_for(adapter.drained(), min(left, CANCEL_S) if self._streams.ended_some else left)
         except TimeoutError:
@@ -393,6 +393,7 @@ class ServerProcess:
             occasion,
             request=None if scope is None else tracebacks.request_facts(scope),
             user_roots=(self._target.app_dir, os.getcwd()),
+            target=self._target.label,
         )
 
     def _show(self, report: Report) -> None:

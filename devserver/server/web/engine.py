@@ -18,12 +18,14 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 import uvloop
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
@@ -37,12 +39,14 @@ STALE_TURN_S = 0.02
 """When the loop was busy for longer than this, orders of the supervisor are looked at before the next request."""
 CANCEL_S = 0.25
 """What a task gets to end after it was cancelled."""
+CLOSE_S = 0.5
+"""How long a WebSocket client gets to answer our close frame."""
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_PAUSE_S = 0.5
 _FLUSH_RETRY_S = 0.002
 _DRAIN_STEP_S = 0.01
 _TLS_HANDSHAKE = b"\x16\x03"
-_ASCII = bytes(range(0x21, 0x7F)).decode()
+_ASCII = bytes(range(0x80)).decode()
 
 HandOver = Callable[[int, bytes], None]
 
@@ -75,16 +79,21 @@ class Engine:
             app,
             interface="asgi3",
             http=Connection,
-            ws=WebSocket,
+            ws=partial(WebSocket, self),  # type: ignore[arg-type]  # called like a class
             lifespan="off",
-            log_config=None,  # its default closes the handlers that the user configured
-            access_log=False,
+            # Its defaults close the handlers that the user configured. `access_log=False` would take those of uvicorn.access
+            # away; each connection leaves it alone instead.
+            log_config=None,
             proxy_headers=False,  # the app sees what the client sent
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             ws_ping_timeout=None,  # at a debugger prompt nobody answers pings, and the socket should be there afterwards
         )
         self.config.load()
+        if (library := logging.getLogger("uvicorn.error")).level == logging.NOTSET:
+            library.setLevel(
+                logging.INFO
+            )  # websockets tells of each new connection there, if the root logger is at DEBUG
         self.app_state = state
         self.server_state = ServerState()
         self.draining = False
@@ -96,6 +105,7 @@ class Engine:
         self._hand_over: HandOver | None = None
         self._changed = asyncio.Event()
         self._date_s = 0
+        self._told_of_tls = False
 
     # --- accepting ---
 
@@ -103,6 +113,9 @@ class Engine:
         """Begin to accept. Takes the socket objects over; they are non-blocking already."""
         self._listeners += listeners
         for listener in listeners:
+            # The flag is set already; this is for Python's own timeout, which socket.setdefaulttimeout() has set if the app
+            # called it: accept() would wait for so long.
+            listener.setblocking(False)
             self.loop.add_reader(listener.fileno(), self._accept, listener)
 
     def stop_accepting(self) -> None:
@@ -117,7 +130,7 @@ class Engine:
         self._connect(socket.socket(fileno=fd), data)
 
     def _accept(self, listener: socket.socket) -> None:
-        self._turn()
+        self.turn()
         for _ in range(_ACCEPTS_PER_TURN):
             if self.draining or listener.fileno() < 0:
                 return
@@ -131,7 +144,6 @@ class Engine:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     self._pause_accepting(listener, error)
                 return
-            connection.setblocking(False)
             self._connect(connection, b"")
 
     def _pause_accepting(self, listener: socket.socket, error: OSError) -> None:
@@ -146,30 +158,28 @@ class Engine:
         self.loop.call_later(_ACCEPT_PAUSE_S, again)
 
     def _connect(self, sock: socket.socket, data: bytes) -> None:
+        sock.setblocking(False)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
             pass  # the peer is gone already; the transport will notice
         task = self.loop.create_task(self._connected(sock, data))
         self._accepts.add(task)
-        task.add_done_callback(self._accepts.discard)
+        task.add_done_callback(self._accept_ended)
 
     async def _connected(self, sock: socket.socket, data: bytes) -> None:
         try:
-            _transport, protocol = await self.loop.connect_accepted_socket(lambda: Connection(self), sock)
+            await self.loop.connect_accepted_socket(lambda: Connection(self, data), sock)
         except OSError:
             sock.close()
-            return
-        if data:
-            protocol.data_received(data)
-        else:
-            protocol.arm_keep_alive()
-        if self.draining:  # accepted in the same turn in which draining began
-            self.release(protocol)
+
+    def _accept_ended(self, task: asyncio.Task[Any]) -> None:
+        self._accepts.discard(task)
+        self.changed()
 
     # --- what connections tell ---
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """Called before something new is begun. After the loop stood still, orders come first: old code must not answer what
         was asked after the new server was ready."""
         now = time.monotonic()
@@ -186,8 +196,14 @@ class Engine:
             first, self._first_request = self._first_request, None
             first()
 
+    def tls_began(self) -> None:
+        """A client spoke TLS. A browser tries several times; it is told once."""
+        if not self._told_of_tls:
+            self._told_of_tls = True
+            self.notice("the browser asked for https; this server speaks http only: use an address with http://")
+
     def changed(self) -> None:
-        """A connection or a request ended."""
+        """A connection or an accept ended."""
         if self.draining:
             self._changed.set()
 
@@ -214,15 +230,13 @@ class Engine:
         The clock stands still while a person is at a debugger prompt.
         `ignore` says which tasks are not waited for (event streams: they were told to end).
         """
-        while self._busy(ignore):
-            left = deadline - clock()
-            if left <= 0:
-                break
+        while self._busy(ignore) and (left := deadline - clock()) > 0:
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), max(left, _DRAIN_STEP_S))
-            except TimeoutError:
-                continue
+            changed = self.loop.create_task(self._changed.wait())
+            # A task that goes on after its answer (background tasks) ends without a word of its connection.
+            waited = {changed, *(task for task in self.server_state.tasks if not ignore(task))}
+            await asyncio.wait(waited, timeout=max(left, _DRAIN_STEP_S), return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
         tasks = set(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -234,7 +248,7 @@ class Engine:
     def _busy(self, ignore: Callable[[asyncio.Task[Any]], bool]) -> bool:
         if self._accepts or any(not ignore(task) for task in self.server_state.tasks):
             return True
-        return any(isinstance(c, Connection) and not c.in_request for c in self.server_state.connections)
+        return any(not (isinstance(c, Connection) and c.in_request) for c in self.server_state.connections)
 
     def release(self, protocol: Connection) -> None:
         """Hand a connection over if nothing has begun on it and all that was written to it is out."""
@@ -244,8 +258,12 @@ class Engine:
             # The end of the last answer must be on the wire before the next server writes.
             self.loop.call_later(_FLUSH_RETRY_S, self.release, protocol)
             return
+        try:
+            fd = os.dup(protocol.transport.get_extra_info("socket").fileno())
+        except OSError:  # out of descriptors
+            protocol.transport.close()
+            return
         protocol.transport.pause_reading()
-        fd = os.dup(protocol.transport.get_extra_info("socket").fileno())
         data, protocol.unread = protocol.unread or b"", None
         protocol.handed_over = True
         protocol.transport.abort()
@@ -255,7 +273,8 @@ class Engine:
 class Connection(HttpToolsProtocol):
     """One HTTP connection."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, data: bytes) -> None:
+        """`data` was read by the server before this one."""
         super().__init__(engine.config, engine.server_state, engine.app_state, engine.loop)
         self.engine = engine
         self.logger = engine.logger
@@ -264,7 +283,9 @@ class Connection(HttpToolsProtocol):
         # What was read of a request whose head is not complete; None: it cannot be told apart.
         self.unread: bytes | None = b""
         self.handed_over = False
+        self._adopted = data
         self._fresh = True
+        self._in_request_line = False
 
     @property
     def in_request(self) -> bool:
@@ -276,41 +297,53 @@ class Connection(HttpToolsProtocol):
         """No request is being answered, and what was read of the next one (if anything) is at hand."""
         return not (self.in_request or self.pipeline or self.handed_over) and (not self.begun or bool(self.unread))
 
-    def arm_keep_alive(self) -> None:
-        """Close the connection if nothing comes for long."""
-        self._unset_keepalive_if_required()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # Close the connection if nothing comes for long.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        if self._adopted:  # now, before the loop reads what follows it
+            data, self._adopted = self._adopted, b""
+            self.data_received(data)
+        elif self.engine.draining:  # accepted in the same turn in which draining began
+            self.engine.release(self)
 
     def data_received(self, data: bytes) -> None:
         engine = self.engine
         if self._fresh:
             self._fresh = False
             if data.startswith(_TLS_HANDSHAKE):
-                engine.notice("the browser asked for https; this server speaks http only: use an address with http://")
+                engine.tls_began()
                 self.transport.close()
                 return
         if not self.in_request:
             if not self.begun:
                 self.unread = data
+                self._in_request_line = True
             elif self.unread is not None:
                 self.unread += data
             if engine.draining:
                 engine.release(self)
             else:
-                engine._turn()  # may begin to drain and hand this connection over
+                engine.turn()  # may begin to drain and hand this connection over
             if self.handed_over:
                 return
-        super().data_received(data)
+        super().data_received(self._quoted(data) if self._in_request_line else data)
+        if engine.draining:
+            engine.release(self)  # an upload that was answered already is read to its end
+
+    def _quoted(self, data: bytes) -> bytes:
+        """Percent-encode what is not ASCII in a request line: browsers do that, people with curl do not (RFC 3986 §2.1)."""
+        end = data.find(b"\n")
+        if end >= 0:
+            self._in_request_line = False
+        line = data if end < 0 else data[:end]
+        return data if line.isascii() else quote_from_bytes(line, safe=_ASCII).encode() + data[len(line) :]
 
     def on_message_begin(self) -> None:
         if self.in_request:
             self.unread = None  # pipelined: its bytes cannot be told from those of the request before
         self.begun = True
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        # Browsers encode, people with curl do not: RFC 3986 §2.1 for what is not ASCII.
-        super().on_url(url if url.isascii() else quote_from_bytes(url, safe=_ASCII).encode())
 
     def on_headers_complete(self) -> None:
         self.unread = None
@@ -335,9 +368,41 @@ class Connection(HttpToolsProtocol):
 class WebSocket(WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, engine: Engine, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.engine = engine
         self.logger = _SILENT
+        # It took a logger of the user's hierarchy and would tell of each frame to a root logger at DEBUG.
+        self.conn.logger, self.conn.debug = _SILENT, False
+        self._restarting = False
+
+    def shutdown(self) -> None:
+        """Close with 1012 (service restart) and go when the client has answered, or after `CLOSE_S`.
+
+        Not at once: closing a socket in which something is unread resets it, and the client would not see the close frame.
+        """
+        if self.close_sent or not self.handshake_complete or self.transport.is_closing():
+            super().shutdown()
+            return
+        self._restarting = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012, "reason": "service restart"})
+        self.conn.send_close(1012)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_S, self.transport.abort)
+
+    async def send(self, message: Any) -> None:
+        if self._restarting:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.engine.changed()
 
 
 class _DetachedLogger(logging.Logger):
