@@ -75,7 +75,7 @@ def reload(serve: Serve, files: Mapping[str, str], *arguments: str, env: Mapping
     return Reloading(serve({MARK: "b {}", **files}, *ARGUMENTS, *arguments, env=env))
 
 
-def app_with(app: str, *lines: str, text: str = "TEXT") -> str:
+def app_with(app: str, *lines: str, text: str = '"one"') -> str:
     """The small app with lines before it; it answers the expression `text`, evaluated once, at import."""
     return "\n".join((*(dedent(line) for line in lines), dedent(app).replace('TEXT = "one"', f"TEXT = {text}")))
 

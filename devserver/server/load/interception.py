@@ -16,11 +16,15 @@ import builtins
 import functools
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
+_DATABASE_MODULES = ("_sqlite3", "sqlite3.dbapi2", "sqlite3")
+_DATABASE_CODE = re.compile(r"/sqlite3/(?:__pycache__/)?dbapi2\.[^/]*$")
 # References that the standard library takes when it is imported. Not tokenize's: sources are read by it to be shown.
 _CAPTURED_OPENS = (("bz2", "_builtin_open"), ("tarfile", "bltn_open"))
 
@@ -54,7 +58,7 @@ class Interception:
     def install(self) -> None:
         log = self._log
         open_ = _Intercepted(io, "open", functools.partial(_tell_open, log))
-        open_code = _Intercepted(io, "open_code", log.opened_code)
+        open_code = _Intercepted(io, "open_code", self._tell_code)
         scandir = _Intercepted(os, "scandir", functools.partial(_tell_listing, log))
         for module in (builtins, io, _io):
             self._replace(module, "open", open_)
@@ -74,14 +78,22 @@ class Interception:
             self._probes.append(_Replaced.put(os, name, _Probe(os, name, log.asked)))
 
     def intercept_databases(self) -> None:
-        """See the connections of sqlite3, if the app has imported it by now: what SQLite does to files nobody else
-        sees."""
-        for name in ("sqlite3", "sqlite3.dbapi2"):
-            module = sys.modules.get(name)
-            if module is not None and not isinstance(module.__dict__["connect"], _Intercepted):
-                self._replace(
-                    module, "connect", _Intercepted(module, "connect", functools.partial(_tell_connect, self._log))
-                )
+        """See the connections of sqlite3, if it was imported already: what SQLite does to files nobody else sees."""
+        for name in _DATABASE_MODULES:
+            if (module := sys.modules.get(name)) is not None:
+                self._intercept_connect(module)
+
+    def _tell_code(self, path: object) -> None:
+        self._log.opened_code(path)
+        if isinstance(path, str) and _DATABASE_CODE.search(path):
+            # sqlite3 is about to be imported, and to take its functions from here.
+            self._intercept_connect(import_module("_sqlite3"))
+
+    def _intercept_connect(self, module: ModuleType) -> None:
+        connect = vars(module).get("connect")
+        if connect is not None and not isinstance(connect, _Intercepted):
+            tell = functools.partial(_tell_connect, self._log)
+            self._replace(module, "connect", _Intercepted(module, "connect", tell))
 
     def end_probes(self) -> None:
         """The load is over: give `stat`, `lstat` and `access` back."""
@@ -90,6 +102,10 @@ class Interception:
     def remove(self) -> None:
         self.end_probes()
         _give_back(self._calls)
+        for name in _DATABASE_MODULES:  # copies that an import took
+            module = sys.modules.get(name)
+            if module is not None and isinstance(connect := vars(module).get("connect"), _Intercepted):
+                setattr(module, "connect", connect.original)  # noqa: B010 (modules have no such attribute to mypy)
 
     def _replace(self, owner: object, name: str, replacement: object) -> None:
         self._calls.append(_Replaced.put(owner, name, replacement))
@@ -100,12 +116,12 @@ class _Intercepted:
     kept as an attribute of a class must not become a method."""
 
     def __init__(self, owner: object, name: str, tell: Callable[..., None]) -> None:
-        self._original: Callable[..., object] = vars(owner)[name]
+        self.original: Callable[..., object] = vars(owner)[name]
         self._tell = tell
         self._place = (getattr(owner, "__name__", ""), name)
-        functools.update_wrapper(self, self._original)
+        functools.update_wrapper(self, self.original)
         for capable in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
-            if self._original in capable:
+            if self.original in capable:
                 capable.add(self)  # shutil and others ask whether this very function can do it
 
     def __call__(self, /, *args: object, **kwargs: object) -> object:
@@ -113,10 +129,10 @@ class _Intercepted:
             self._tell(*args, **kwargs)
         except Exception:
             pass  # wrong arguments: the original has better words for it
-        return self._original(*args, **kwargs)
+        return self.original(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return repr(self._original)
+        return repr(self.original)
 
     def __deepcopy__(self, memo: object) -> _Intercepted:
         return self
@@ -130,7 +146,7 @@ class _Probe(_Intercepted):
 
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
-            found = self._original(*args, **kwargs)
+            found = self.original(*args, **kwargs)
         except (FileNotFoundError, NotADirectoryError):
             self._tell_found(args, kwargs, None)
             raise
