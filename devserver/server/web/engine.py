@@ -1,8 +1,8 @@
-"""The HTTP engine: uvicorn's protocols behind serve, adopt and drain. The only module that knows uvicorn.
+"""The HTTP engine: uvicorn's protocols behind serve, adopt and drain. Only it and `connections` know uvicorn.
 
 Runs in the server, on its event loop. `uvicorn.Server` is not used: its shutdown resets connections and polls. Rules that hold:
 
-- The listening sockets' flags belong to all processes that hold them: nobody here dups them or sets their blocking mode.
+- The listening sockets' flags belong to all processes that hold them: nobody here dups them or changes their blocking mode.
 - Draining begins in one step: accepting stops and every connection on which no request has begun is handed over, with the bytes
   that were read of a request whose head is not complete. What was begun is finished.
 - A connection is handed over only when everything that was written to it has reached the kernel.
@@ -20,17 +20,14 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from functools import partial
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 import uvloop
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from devserver.server.asgi import ASGIApp
 from devserver.server.web.capture import AnswerCutError
+from devserver.server.web.connections import Connection, DetachedLogger, WebSocket
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that
@@ -39,14 +36,10 @@ STALE_TURN_S = 0.02
 """When the loop was busy for longer than this, orders of the supervisor are looked at before the next request."""
 CANCEL_S = 0.25
 """What a task gets to end after it was cancelled."""
-CLOSE_S = 0.5
-"""How long a WebSocket client gets to answer our close frame."""
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_PAUSE_S = 0.5
 _FLUSH_RETRY_S = 0.002
 _DRAIN_STEP_S = 0.01
-_TLS_HANDSHAKE = b"\x16\x03"
-_ASCII = bytes(range(0x80)).decode()
 
 HandOver = Callable[[int, bytes], None]
 
@@ -270,145 +263,6 @@ class Engine:
         self._hand_over(fd, data)
 
 
-class Connection(HttpToolsProtocol):
-    """One HTTP connection."""
-
-    def __init__(self, engine: Engine, data: bytes) -> None:
-        """`data` was read by the server before this one."""
-        super().__init__(engine.config, engine.server_state, engine.app_state, engine.loop)
-        self.engine = engine
-        self.logger = engine.logger
-        self.access_log = False
-        self.begun = False  # a request has begun and is not read to its end
-        # What was read of a request whose head is not complete; None: it cannot be told apart.
-        self.unread: bytes | None = b""
-        self.handed_over = False
-        self._adopted = data
-        self._fresh = True
-        self._in_request_line = False
-
-    @property
-    def in_request(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, whatever uvicorn's annotation says
-        return cycle is not None and not cycle.response_complete
-
-    @property
-    def idle(self) -> bool:
-        """No request is being answered, and what was read of the next one (if anything) is at hand."""
-        return not (self.in_request or self.pipeline or self.handed_over) and (not self.begun or bool(self.unread))
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # Close the connection if nothing comes for long.
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        if self._adopted:  # now, before the loop reads what follows it
-            data, self._adopted = self._adopted, b""
-            self.data_received(data)
-        elif self.engine.draining:  # accepted in the same turn in which draining began
-            self.engine.release(self)
-
-    def data_received(self, data: bytes) -> None:
-        engine = self.engine
-        if self._fresh:
-            self._fresh = False
-            if data.startswith(_TLS_HANDSHAKE):
-                engine.tls_began()
-                self.transport.close()
-                return
-        if not self.in_request:
-            if not self.begun:
-                self.unread = data
-                self._in_request_line = True
-            elif self.unread is not None:
-                self.unread += data
-            if engine.draining:
-                engine.release(self)
-            else:
-                engine.turn()  # may begin to drain and hand this connection over
-            if self.handed_over:
-                return
-        super().data_received(self._quoted(data) if self._in_request_line else data)
-        if engine.draining:
-            engine.release(self)  # an upload that was answered already is read to its end
-
-    def _quoted(self, data: bytes) -> bytes:
-        """Percent-encode what is not ASCII in a request line: browsers do that, people with curl do not (RFC 3986 §2.1)."""
-        end = data.find(b"\n")
-        if end >= 0:
-            self._in_request_line = False
-        line = data if end < 0 else data[:end]
-        return data if line.isascii() else quote_from_bytes(line, safe=_ASCII).encode() + data[len(line) :]
-
-    def on_message_begin(self) -> None:
-        if self.in_request:
-            self.unread = None  # pipelined: its bytes cannot be told from those of the request before
-        self.begun = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self.unread = None
-        self.engine.request_began()
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.begun = False
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.engine.draining:
-            self.engine.release(self)
-            self.engine.changed()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.engine.changed()
-
-
-class WebSocket(WebSocketsSansIOProtocol):
-    """One WebSocket connection."""
-
-    def __init__(self, engine: Engine, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.engine = engine
-        self.logger = _SILENT
-        # It took a logger of the user's hierarchy and would tell of each frame to a root logger at DEBUG.
-        self.conn.logger, self.conn.debug = _SILENT, False
-        self._restarting = False
-
-    def shutdown(self) -> None:
-        """Close with 1012 (service restart) and go when the client has answered, or after `CLOSE_S`.
-
-        Not at once: closing a socket in which something is unread resets it, and the client would not see the close frame.
-        """
-        if self.close_sent or not self.handshake_complete or self.transport.is_closing():
-            super().shutdown()
-            return
-        self._restarting = True
-        self.stop_keepalive()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012, "reason": "service restart"})
-        self.conn.send_close(1012)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CLOSE_S, self.transport.abort)
-
-    async def send(self, message: Any) -> None:
-        if self._restarting:
-            raise ClientDisconnected
-        await super().send(message)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.engine.changed()
-
-
-class _DetachedLogger(logging.Logger):
-    """A logger outside of the hierarchy: the user's logging configuration neither sees it nor is changed by it."""
-
-
 class _NoticeHandler(logging.Handler):
     def __init__(self, notice: Callable[[str], None], on_error: Callable[[BaseException], None]) -> None:
         super().__init__(logging.WARNING)
@@ -423,9 +277,6 @@ class _NoticeHandler(logging.Handler):
 
 
 def _engine_logger(notice: Callable[[str], None], on_error: Callable[[BaseException], None]) -> logging.Logger:
-    logger = _DetachedLogger("devserver.engine", logging.WARNING)
+    logger = DetachedLogger("devserver.engine", logging.WARNING)
     logger.addHandler(_NoticeHandler(notice, on_error))
     return logger
-
-
-_SILENT = _DetachedLogger("devserver.engine", logging.CRITICAL + 1)
