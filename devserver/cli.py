@@ -43,6 +43,16 @@ def starts_server(argv: Sequence[str]) -> bool:
     return argv[1:2] == ["run"] and not {"--help", "--version"} & set(argv)
 
 
+def app_argv(command: str, target: Target) -> list[str]:
+    """`sys.argv` for the app, without arguments of ours: a parser that looks at it on import would refuse them.
+
+    A Django project finds what it has under `manage.py runserver`: apps start their schedulers by it.
+    """
+    from devserver.target import TargetKind
+
+    return [target.path, "runserver"] if target.kind is TargetKind.DJANGO else [command]
+
+
 def execute(
     argv: Sequence[str],
     *,
@@ -71,7 +81,7 @@ def execute(
         target = _target(configuration, cwd)
         _warn_of_environment(configuration, target, cwd, color=color)
         root = root or spawn()
-        return serve(configuration.options, target, argv, root)
+        return serve(configuration.options, target, app_argv(argv[0], target), root)
     except DevServerError as error:
         _print_error(error, color=color)
         status = error.exit_code

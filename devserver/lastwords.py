@@ -68,7 +68,7 @@ def report_from_death(
     what = "The server process was" if status < 0 else "The server process"
     error = ErrorInfo(
         type_name="",  # the message says it all
-        message=f"{what} {ending}{' while the target was loaded' if loading else ''}",
+        message=f"{what} {ending}{' while loading the app' if loading else ''}",
         frames=_frames(stack_text, user_roots),
         notes=(f"Fatal Python error: {fatal['what']}",) if fatal else (),
         bases=("signal",) if status < 0 else ("exit",),

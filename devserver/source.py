@@ -66,6 +66,14 @@ def standard_library() -> tuple[str, ...]:
     return tuple({_folder(folder), _folder(os.path.realpath(folder))})
 
 
+def working_folder() -> str:
+    """The current folder; empty if somebody removed it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
 def display_path(path: str, roots: Sequence[str] = ()) -> str:
     """`path` as people know it: relative to the working folder or a root, or from the package's name on."""
     if path.startswith("<"):
@@ -76,11 +84,8 @@ def display_path(path: str, roots: Sequence[str] = ()) -> str:
     library = max((folder for folder in standard_library() if path.startswith(folder)), key=len, default="")
     if library:
         return path[len(library) :]
-    try:
-        folders = [os.getcwd(), *roots]
-    except FileNotFoundError:  # the working folder was removed
-        folders = list(roots)
-    inside = [path[len(_folder(folder)) :] for folder in folders if folder and path.startswith(_folder(folder))]
+    folders = (folder for folder in (working_folder(), *roots) if folder)
+    inside = [path[len(_folder(folder)) :] for folder in folders if path.startswith(_folder(folder))]
     return inside[0] if inside else path
 
 

@@ -87,7 +87,6 @@ def test_run(run: Run, supervisor: Supervisor, tmp_path: Path) -> None:
     assert supervisor.options.port == 0
     assert supervisor.target is not None
     assert supervisor.target.path == str(tmp_path / "app.py")
-    assert list(supervisor.argv) == ["devserver", "run", "--port", "0"]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +182,17 @@ def test_errors_have_colour_as_wished(
     supervisor.status = ListenError("no")
     run("run", *arguments)
     assert ("\x1b[" in capsys.readouterr().err) is colored
+
+
+def test_the_app_finds_no_arguments_of_ours(run: Run, supervisor: Supervisor) -> None:
+    assert run("run", "--threads", "3", "app:app") == 0
+    assert supervisor.argv == ["devserver"]
+
+
+def test_a_django_project_finds_the_arguments_of_runserver(run: Run, supervisor: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "manage.py").write_text("import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.dev')\n")
+    assert run("run") == 0
+    assert supervisor.argv == [str(tmp_path / "manage.py"), "runserver"]
 
 
 @pytest.mark.parametrize("platform", ["win32", "cygwin", "msys"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devserver.hints import HINTS, MAX_ADVICE, Environment, Surroundings, advise
-from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report
+from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 
 ROOT = "/project"
 
@@ -25,6 +27,15 @@ def advice_for(
     first: ErrorInfo, *others: ErrorInfo, around: Surroundings | None = None, occasion: Occasion = Occasion.LOAD
 ) -> tuple[Advice, ...]:
     return advise(Report(occasion, "", (first, *others)), around or Surroundings(user_roots=(ROOT,)))
+
+
+def raised_in(first: ErrorInfo, *files: str, line: str = "") -> ErrorInfo:
+    """The error with a frame in each file, the outermost first; the outermost is the user's, `line` the innermost's source."""
+    source = (SourceLine(1, line),) if line else ()
+    frames = [
+        Frame(f"/{name}", name, "f", 1, None, None, None, is_user=name == files[0], source=source) for name in files
+    ]
+    return replace(first, frames=tuple(frames))
 
 
 def only(advice: tuple[Advice, ...]) -> Advice:
@@ -75,6 +86,15 @@ def test_misspelt(name: str, siblings: tuple[str, ...], installed: frozenset[str
     advice = only(advice_for(not_found(name), around=Surroundings(siblings=siblings, installed=installed)))
     assert f"but there is {meant}:" in advice.text
     assert advice.command == ""  # never tell anyone to install a misspelt name
+
+
+def test_misspelt_in_the_settings_of_django() -> None:
+    first = raised_in(not_found("pols"), "mysite/wsgi.py", "django/apps/config.py", "importlib/__init__.py")
+    advice = only(advice_for(first, around=Surroundings(siblings=("polls", "mysite"))))
+    assert (
+        advice.text
+        == "There is no module pols, but there is polls: check the spelling in INSTALLED_APPS of the settings."
+    )
 
 
 def test_misspelt_and_not_installed() -> None:
@@ -274,7 +294,32 @@ def test_templates() -> None:
     assert "  /project/templates/a.html" in only(advice_for(first)).text
 
 
+@pytest.mark.parametrize(("type_name", "line"), [("EOFError", "name = input('name? ')"), ("OSError", "input()")])
+def test_input_has_nobody_to_ask(type_name: str, line: str) -> None:
+    first = raised_in(error(type_name, "EOF when reading a line"), "app.py", line=line)
+    assert "nobody to ask" in only(advice_for(first)).text
+    assert advice_for(raised_in(error(type_name, "EOF"), "app.py", line="data = load(file)")) == ()
+
+
 # --- the machine ---
+
+
+@pytest.mark.parametrize(
+    ("files", "server"),
+    [
+        (("app.py", "uvicorn/main.py", "asyncio/runners.py"), "uvicorn"),
+        (("app.py", "quart/app.py", "asyncio/runners.py"), "quart"),
+        (("app.py", "bottle.py", "wsgiref/simple_server.py", "socketserver.py"), "bottle"),
+    ],
+)
+def test_a_load_that_runs_a_server(files: tuple[str, ...], server: str) -> None:
+    advice = only(advice_for(raised_in(error("hang", ""), *files), occasion=Occasion.HANG))
+    assert advice.text.startswith(f"app.py, line 1, starts a server of its own ({server})")
+
+
+def test_a_load_that_waits_for_something_else() -> None:
+    advice = only(advice_for(raised_in(error("hang", ""), "app.py", "requests/api.py"), occasion=Occasion.HANG))
+    assert advice.text.startswith("The load is at app.py, line 1.")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_real_segmentation_fault(app: Path) -> None:
 
     assert report.occasion is Occasion.DEATH
     assert report.title == (
-        "The server process was killed by signal SIGSEGV (segmentation fault) while the target was loaded"
+        "The server process was killed by signal SIGSEGV (segmentation fault) while loading the app"
     )
     assert report.detail == "Twice."
     assert "compiled extension" in report.advice[0].text

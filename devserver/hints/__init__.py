@@ -32,6 +32,8 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("ImportError", language.suggested_name),
     ("RecursionError", language.endless_recursion),
     ("SystemExit", language.exit_at_import),
+    ("EOFError", language.nobody_to_ask),
+    ("OSError", language.nobody_to_ask),
     ("sqlite3.OperationalError", frameworks.missing_table),
     ("django.db.utils.DatabaseError", frameworks.missing_table),
     ("sqlalchemy.exc.DBAPIError", frameworks.missing_table),

@@ -93,7 +93,7 @@ def missing_module(case: Case) -> Advice | None:
         return None
     siblings = set(case.around.siblings)
     if below and (close := difflib.get_close_matches(name, siblings, n=1, cutoff=0.7)):
-        return Advice(f"There is no module {name}, but there is {close[0]}: check the spelling of the import.")
+        return Advice(f"There is no module {name}, but there is {close[0]}: {_spelling(case)}.")
     if below:
         return Advice(f"{top} was found, but has no part {below}: check the spelling, and that the file exists.")
     if top in _PYTHON_2_NAMES:
@@ -115,7 +115,7 @@ def missing_module(case: Case) -> Advice | None:
         return Advice(f"{top} left the standard library with Python {_REMOVED_FROM_LIBRARY[top]}.")
     if not top.startswith("_") and (close := difflib.get_close_matches(top, sorted(known), n=1, cutoff=0.75)):
         # no pip command here: to install a misspelt name is how people get malware
-        return Advice(f"There is no module {top}, but there is {close[0]}: check the spelling of the import.")
+        return Advice(f"There is no module {top}, but there is {close[0]}: {_spelling(case)}.")
     if close := difflib.get_close_matches(top.lower(), _WELL_KNOWN, n=1, cutoff=0.8):
         if close[0] == top:
             return install
@@ -124,6 +124,14 @@ def missing_module(case: Case) -> Advice | None:
             f"{shlex.quote(case.around.python)} -m pip install {close[0]}",
         )
     return install
+
+
+def _spelling(case: Case) -> str:
+    """Where the wrong name stands: Django imports what the settings list."""
+    importers = [frame.display_path for frame in case.error.frames if not frame.display_path.startswith("importlib/")]
+    if importers[-1:] == ["django/apps/config.py"]:
+        return "check the spelling in INSTALLED_APPS of the settings"
+    return "check the spelling of the import"
 
 
 def missing_name(case: Case) -> Advice | None:

@@ -61,6 +61,16 @@ def endless_recursion(case: Case) -> Advice | None:
     return Advice(f"A function calls itself without end{where}: it needs a case in which it returns without calling.")
 
 
+def nobody_to_ask(case: Case) -> Advice | None:
+    """`input()` where nobody types: standard input is at its end, or belongs to the terminal's other processes."""
+    frame = case.error.frames[-1] if case.error.frames else None
+    if frame is None or not any("input(" in line.text for line in frame.source if line.number == frame.line):
+        return None
+    return Advice(
+        "input() has nobody to ask in a server: take the value from a file, an environment variable or a form."
+    )
+
+
 def exit_at_import(case: Case) -> Advice | None:
     code = case.error.fact("code")
     how = f"sys.exit({code})" if code else "sys.exit()"

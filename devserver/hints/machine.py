@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devserver.hints.case import Case
 from devserver.report import Advice
+from devserver.source import package_of
 
 
 def connection_refused(case: Case) -> Advice | None:
@@ -49,8 +50,30 @@ def death(case: Case) -> Advice | None:
     return None
 
 
+_SERVERS = {
+    "bottle",
+    "cheroot",
+    "daphne",
+    "granian",
+    "gunicorn",
+    "http",
+    "hypercorn",
+    "quart",
+    "socketserver",
+    "tornado",
+}
+_SERVERS |= {"uvicorn", "waitress", "werkzeug"}
+
+
 def hang(case: Case) -> Advice | None:
     place = case.error.place
+    inner = case.error.frames[case.error.frames.index(place) + 1 :] if place is not None else ()
+    server = next((name for frame in inner if (name := package_of(frame.display_path)) in _SERVERS), "")
+    if place is not None and server:
+        return Advice(
+            f"{place.display_path}, line {place.line}, starts a server of its own ({server}) and waits for its end. A"
+            ' file that is imported must not: move the call below `if __name__ == "__main__":`, or remove it.'
+        )
     if place is None:
         return Advice("Save the file once the cause is found: the load begins anew.")
     return Advice(

@@ -6,7 +6,6 @@ of the load that runs, since when, and whether the last one failed.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -14,6 +13,7 @@ from typing import assert_never
 from devserver import __version__
 from devserver.lastwords import report_from_death
 from devserver.options import Options
+from devserver.source import working_folder
 from devserver.supervisor.commands import Notice, Tell
 from devserver.supervisor.console import Console
 from devserver.supervisor.listener import Listener
@@ -148,10 +148,10 @@ class Announcer:
 
 def shown(paths: Sequence[str]) -> tuple[str, ...]:
     """`paths` as a person would name them: relative to the working folder where they lie in it."""
-    here = os.getcwd() + "/"
-    return tuple(path.removeprefix(here) for path in paths)
+    here = working_folder() + "/"
+    return tuple(path.removeprefix(here) if here != "/" else path for path in paths)
 
 
 def user_roots(target: Target) -> tuple[str, ...]:
     """The folders of the user's code, for reports."""
-    return (target.app_dir, os.getcwd())
+    return (target.app_dir, working_folder())

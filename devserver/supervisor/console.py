@@ -158,6 +158,10 @@ class Console:
         """One or more lines on standard output, at once."""
         self._print(text, sys.stdout)
 
+    def pass_on(self, fd: int, text: str) -> None:
+        """What a server that has ended had still to say, to standard output or standard error."""
+        self._output.write(fd, text)
+
     def banner(self, facts: terminal.Banner) -> None:
         self.say("\n" + terminal.banner(facts, self.style) + "\n")
 
@@ -198,7 +202,7 @@ class Console:
         self.say(terminal.refresh_line(names, self.style))
 
     def died(self, status: int, *, loading: bool) -> None:
-        when = " while the target was loaded" if loading else ""
+        when = " while loading the app" if loading else ""
         self.warning(f"the server process {_was(status)}{describe_status(status)}{when}")
 
     def _print(self, text: str, stream: TextIO | None) -> None:

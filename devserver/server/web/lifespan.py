@@ -11,6 +11,9 @@ from typing import Any
 
 from devserver.server.asgi import ASGIApp, Event
 
+_LET_OUT_S = 0.2
+"""How long an app that said that it failed may take to raise what it failed by."""
+
 
 class LifespanFailedError(Exception):
     """The app said `lifespan.startup.failed` or `lifespan.shutdown.failed`. The message is the app's own."""
@@ -38,10 +41,9 @@ class Lifespan:
         if answer is not None:
             self._supported = True
             if answer["type"] == "lifespan.startup.failed":
-                error = await self._end_of_app()
-                raise LifespanFailedError(answer.get("message") or "the app said that its startup failed") from error
+                raise await self._failure(answer, "the app said that its startup failed")
             return
-        error = await self._end_of_app()
+        error = self._error
         # An app that raises although it has no lifespan (Channels' ProtocolTypeRouter, a plain `assert scope["type"] == "http"`)
         # does so at once. One that took the order and then raised means it.
         if error is not None and self._received:
@@ -54,9 +56,9 @@ class Lifespan:
         self._orders.put_nowait({"type": "lifespan.shutdown"})
         answer = await self._answer()
         if answer is not None and answer["type"] == "lifespan.shutdown.failed":
-            raise LifespanFailedError(answer.get("message") or "the app said that its shutdown failed")
-        if answer is None and (error := await self._end_of_app()) is not None:
-            raise error
+            raise await self._failure(answer, "the app said that its shutdown failed")
+        if answer is None and self._error is not None:
+            raise self._error
 
     async def _run(self, scope: dict[str, Any]) -> None:
         async def receive() -> Event:
@@ -86,7 +88,8 @@ class Lifespan:
         answer.cancel()
         return None
 
-    async def _end_of_app(self) -> BaseException | None:
+    async def _failure(self, answer: Event, otherwise: str) -> BaseException:
+        """What went wrong: the exception itself where the app lets it out after its answer, as Starlette does."""
         assert self._task is not None
-        await asyncio.wait((self._task,))
-        return self._error
+        await asyncio.wait((self._task,), timeout=_LET_OUT_S)
+        return self._error or LifespanFailedError(answer.get("message") or otherwise)

@@ -306,9 +306,9 @@ def _locals(values: Mapping[str, object], *, module: bool) -> Iterator[Local]:
 def _detail(occasion: Occasion, target: str, request: RequestFacts | None) -> str:
     match occasion:
         case Occasion.LOAD:
-            return f"while {target or 'the target'} was loaded"
+            return f"while loading {target or 'the app'}"
         case Occasion.REQUEST | Occasion.WEBSOCKET if request:
-            return f"while {request.method} {request.url} was answered"
+            return f"while answering {request.method} {request.url}"
         case Occasion.LIFESPAN:
             return "in the app's lifespan"
         case Occasion.BACKGROUND:

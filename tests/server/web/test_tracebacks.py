@@ -77,7 +77,7 @@ def test_columns_are_characters(fail: Fail) -> None:
     assert (frame.display_path, frame.line, frame.function, frame.is_user) == ("app.py", 2, "<module>", True)
     assert marked(frame) == 'd["東"]'
     assert report.title == "KeyError: '東'"
-    assert report.detail == "while app:app was loaded"
+    assert report.detail == "while loading app:app"
     assert report.versions[0][0] == "Python"
 
 
@@ -449,7 +449,7 @@ def test_request_facts_of_next_to_nothing() -> None:
 
 def test_the_request_is_named_in_the_report() -> None:
     report = report_from_exception(ValueError("x"), Occasion.REQUEST, request=request_facts(SCOPE), user_roots=[])
-    assert report.detail.startswith("while POST http://localhost:8000/%C3%A9/?page=2")
+    assert report.detail.startswith("while answering POST http://localhost:8000/%C3%A9/?page=2")
 
 
 def test_header() -> None:
