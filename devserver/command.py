@@ -32,6 +32,18 @@ main.py or application.py.
 
 _OTHER = "Other"
 
+_OF_OTHER_SERVERS = {
+    **dict.fromkeys(("-p", "-P"), "it is written  --port"),
+    **dict.fromkeys(("-b", "--bind"), "it is written  --host ADDRESS --port PORT"),
+    "-h": "devserver run --help  lists all options; an address is written  --host",
+    **dict.fromkeys(("-A", "--app"), "the app needs no option:  devserver run module:app"),
+    **dict.fromkeys(("--debug", "--debugger"), "leave it out: errors get a page, and changes restart the app"),
+    **dict.fromkeys(("-w", "--workers"), "leave it out: one process serves, in several threads (--threads)"),
+    "--nothreading": "it is written  --threads 1",
+    "--settings": "set the variable:  DJANGO_SETTINGS_MODULE=mysite.settings devserver run",
+}
+"""What people know from elsewhere, and what to do about it."""
+
 
 def parse(arguments: Sequence[str]) -> Mapping[str, object] | None:
     """The flags of `devserver run` by name of their field, or None when help or version was all that was asked for.
@@ -170,6 +182,8 @@ def _as_ours(error: click.UsageError, arguments: Sequence[str]) -> UsageError:
         known = [flag for option in OPTIONS for flag in option.flags]
         if not in_run and error.option_name in known:
             return UsageError(f"{error.option_name} is an option of run", hint=_shell("run", *arguments))
+        if in_run and error.option_name in _OF_OTHER_SERVERS:
+            return UsageError(f"no option {error.option_name}", hint=_OF_OTHER_SERVERS[error.option_name])
         # without the dashes, which make all of them alike
         close = difflib.get_close_matches(error.option_name.strip("-"), [flag.strip("-") for flag in known], n=2)
         if close:

@@ -65,6 +65,7 @@ class Banner:
     load_ms: float | None = None
     reload: bool = True
     keys: bool = False  # a person is at the keyboard
+    is_loaded: bool = True  # False: a page tells why it is not
 
 
 # --- escaping ---
@@ -91,7 +92,9 @@ def _escaped(char: str) -> str:
 def banner(facts: Banner, style: Style = PLAIN) -> str:
     """The first thing that is printed, once the first server is ready. Several lines, without the last line end."""
     paint = style.paint
-    what = f"{escape_control(facts.target)}  {paint(escape_control(facts.app), Paint.FAINT)}"
+    what = escape_control(facts.target)
+    if facts.app:
+        what += f"  {paint(escape_control(facts.app), Paint.FAINT)}"
     if facts.reason:
         what += paint(f"  ({escape_control(facts.reason)})", Paint.FAINT)
     loaded = ", ".join(_loaded(facts.modules, facts.load_ms))
@@ -104,6 +107,8 @@ def banner(facts: Banner, style: Style = PLAIN) -> str:
     ]
     if loaded:
         lines.append(f"  loaded {loaded}" + ("; a saved change restarts it" if facts.reload else ""))
+    if not facts.is_loaded:
+        lines.append(f"  {paint('not loaded yet:', Paint.WARNING)} the page tells why; a saved change loads it again")
     lines.append(f"  {paint('for development only, not for production', Paint.FAINT)}")
     keys = ["r + Enter restarts"] if facts.reload else []
     if facts.keys:

@@ -112,6 +112,18 @@ def test_banner_of_the_little_that_is_known() -> None:
     ]
 
 
+def test_banner_before_a_first_load_that_went_well() -> None:
+    facts = Banner(version="0.1.0", target="app:app", app="", urls=("http://[::1]:80/",), is_loaded=False)
+    assert banner(facts).splitlines() == [
+        "devserver 0.1.0  app:app",
+        "",
+        "  http://[::1]:80/",
+        "",
+        "  not loaded yet: the page tells why; a saved change loads it again",
+        "  for development only, not for production",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

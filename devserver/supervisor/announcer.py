@@ -142,6 +142,7 @@ class Announcer:
                 load_ms=loaded.load_ms if loaded else None,
                 reload=self._options.reload,
                 keys=self._console.has_keys,
+                is_loaded=loaded is not None,
             )
         )
 

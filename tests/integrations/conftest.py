@@ -97,7 +97,7 @@ def run(tmp_path: Path) -> Run:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FLASK", "QUART", "DJANGO", "RUN_"))
+            if not name.startswith(("FLASK", "QUART", "DJANGO", "LITESTAR", "RUN_"))
         }
         environ = (
             kept

@@ -36,6 +36,14 @@ def test_a_framework_is_named(write: Write, run: Run, source: str, name: str) ->
     assert told == [name, [name.split(" ")] if name else []]
 
 
+@pytest.mark.parametrize(("said", "debug"), [({}, True), ({"LITESTAR_DEBUG": "0"}, False)])
+def test_litestars_debug_switch_is_on_unless_the_user_said_no(
+    write: Write, run: Run, said: dict[str, str], debug: bool
+) -> None:
+    write("main.py", "from litestar import Litestar; app = Litestar([])")
+    assert run("load('main'); tell(app.debug)", **said) is debug
+
+
 def _module(name: str, file: Path | None, **attributes: object) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(file) if file else None
