@@ -193,10 +193,11 @@ def observe(
     signer = signer or Signer()
     events: dict[str, str] = {}  # what is to be compared, and the event that led there
     unread: dict[str, Change] = {}
-    for path in paths:
+    touched = set(paths)
+    for path in sorted(touched, key=lambda name: (len(name), name)):  # links can give one file many names
         nearby = {other for readset in readsets for other in readset.related(path)}
         for other in sorted(nearby):
-            events.setdefault(other, path)
+            events.setdefault(other, other if other in touched else path)
         if included is not None and path not in nearby and included(path) and not os.path.isdir(path):
             signature = signer.sign(path)
             unread[path] = Change(path, ChangeKind.DELETED if signature == ABSENT else ChangeKind.MODIFIED, signature)

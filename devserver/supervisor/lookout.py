@@ -71,7 +71,7 @@ class Lookout:
 
     def _sort(self) -> None:
         places = sort(self._tree, self._reads)
-        covered = places[Place.WATCHED] | places[Place.OUTSIDE]
-        self._urgent.follow(places[Place.UNWATCHED] | (set() if self._with_events else covered))
+        covered, uncovered = places[Place.WATCHED], places[Place.UNWATCHED] | places[Place.OUTSIDE]
+        self._urgent.follow(uncovered if self._with_events else uncovered | covered)
         self._sweep.follow(covered if self._with_events else ())
         self._unsorted = False

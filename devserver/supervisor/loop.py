@@ -25,6 +25,7 @@ from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
 from devserver.messages import Configure
 from devserver.options import Options
+from devserver.readset import Read, ReadKind
 from devserver.supervisor import commands, events, state
 from devserver.supervisor.announcer import Announcer, shown, user_roots
 from devserver.supervisor.changes import Changes
@@ -95,8 +96,8 @@ class Supervisor:
         self._last_activity = time.monotonic()
         self._busy = True
         self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
-        folders = options.reload_dir or (target.app_dir,)
-        self._roots = tuple(str(Path(folder).resolve()) for folder in folders)
+        folders = (target.app_dir, *options.reload_dir)
+        self._roots = tuple(dict.fromkeys(str(Path(folder).resolve()) for folder in folders))
         self._watcher: Watcher | None = None
         self._tell_reads = False
         self._lent_to = 0  # the server that has the terminal
@@ -315,15 +316,15 @@ class Supervisor:
         else:
             self._events.append(event)
 
-    def _reads_arrived(self, server: ServerRecord, paths: Sequence[str]) -> None:
+    def _reads_arrived(self, server: ServerRecord, reads: Sequence[Read]) -> None:
         if self._watcher is not None:
             inside = tuple(f"{root}/" for root in self._roots)
-            if outside := [path for path in paths if not path.startswith(inside)]:
+            if outside := [read for read in reads if not read.path.startswith(inside)]:
                 self._watcher.watch_also(_places(outside))
             if not self._tell_reads:  # all at once, when the stream of them ebbs
                 self._tell_reads = True
                 self._call_later(_TELL_READS_S, self._tell_watcher)
-        self._changes.read(server, paths)
+        self._changes.read(server, [read.path for read in reads])
 
     def _tell_watcher(self) -> None:
         self._tell_reads = False
@@ -446,9 +447,14 @@ def _woken(number: int, frame: FrameType | None) -> None:
     """Handled where the selector sees it: `set_wakeup_fd` works for signals that have a handler."""
 
 
-def _places(paths: Sequence[str]) -> list[str]:
-    """What to watch for files outside of the roots: a package as a whole, anything else by itself."""
-    return [os.path.dirname(path) if path.endswith("/__init__.py") else path for path in paths]
+def _places(reads: Sequence[Read]) -> list[str]:
+    """What to watch for reads outside of the roots: a package as a whole, a file by itself. Not folders that were listed or
+    asked for, which may hold a whole disk: the watcher looks at them."""
+    return [
+        os.path.dirname(read.path) if read.path.endswith("/__init__.py") else read.path
+        for read in reads
+        if read.kind not in (ReadKind.LISTING, ReadKind.PRESENT)
+    ]
 
 
 class _Attend:

@@ -42,7 +42,7 @@ from devserver.messages import (
     TerminalReleased,
     TerminalWanted,
 )
-from devserver.readset import ReadSet
+from devserver.readset import Read, ReadSet
 from devserver.report import Report
 from devserver.supervisor import events
 from devserver.supervisor.process import RootProcess, spawn_root
@@ -84,7 +84,7 @@ class Tree:
         configure: Callable[[], Configure],
         *,
         emit: Callable[[events.Event], None],
-        on_reads: Callable[[ServerRecord, Sequence[str]], None],
+        on_reads: Callable[[ServerRecord, Sequence[Read]], None],
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
     ) -> None:
@@ -278,7 +278,7 @@ class Tree:
         match message:
             case ReadsRecorded(reads=reads):
                 server.reads.add(reads)
-                self._on_reads(server, [read.path for read in reads])
+                self._on_reads(server, reads)
             case LoadEnded(exclusive=exclusive):
                 server.loaded = message
                 self._emit(events.Loaded(server.number, exclusive))

@@ -56,7 +56,8 @@ class Reloading:
     def stays(self, act: Callable[[], object]) -> None:
         """Do something that must not lead to anything."""
         pid = self.server.server_pid()
-        assert self.after(act) == []
+        lines = self.after(act)
+        assert lines == [], f"{lines}\n{self.server.log}"
         assert self.server.server_pid() == pid
 
     def restarts(self, act: Callable[[], object], text: str | None = None, path: str = "/") -> str:
