@@ -189,6 +189,14 @@ class TerminalReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputLeft:
+    """At its end: what a halted terminal, or a full pipe, had not taken yet."""
+
+    text: str
+    fd: int  # 1 or 2
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """One line for the terminal."""
 
@@ -217,6 +225,7 @@ Message = (
     | ExclusiveHeld
     | TerminalWanted
     | TerminalReleased
+    | OutputLeft
     | Noticed
 )
 
@@ -262,6 +271,8 @@ class Framing:
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes."""
         self._buffer += data
+        if b"\n" not in data:
+            return []
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = bytearray(rest)
         return [decode(bytes(line)) for line in lines]

@@ -6,6 +6,7 @@ until it does; the descriptors' blocking mode is not touched, for it belongs to 
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 from collections import deque
@@ -42,6 +43,15 @@ class Output:
                 self._kept.appendleft((fd, rest))
                 return False
         return True
+
+    def take_left(self) -> list[tuple[int, str]]:
+        """What is kept, to be written by someone else: joined as far as it goes to one descriptor."""
+        left = [
+            (fd, b"".join(data for _fd, data in group).decode(errors="replace"))
+            for fd, group in itertools.groupby(self._kept, key=lambda item: item[0])
+        ]
+        self._kept.clear()
+        return left
 
     def flush_within(self, timeout_s: float) -> bool:
         """Block until everything is written, or nothing went out for this long."""

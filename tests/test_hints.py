@@ -217,6 +217,10 @@ def test_no_advice_rather_than_an_empty_one(message: str) -> None:
     assert advice_for(error("SyntaxError", message)) == ()
 
 
+def test_left_debugger() -> None:
+    assert "c (continue)" in only(advice_for(error("bdb.BdbQuit", ""))).text
+
+
 def test_exit_at_import() -> None:
     first = error("SystemExit", "sys.exit(3) was called", code="3")
     assert '__name__ == "__main__"' in only(advice_for(first)).text

@@ -32,6 +32,7 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("ImportError", language.suggested_name),
     ("RecursionError", language.endless_recursion),
     ("SystemExit", language.exit_at_import),
+    ("bdb.BdbQuit", language.left_debugger),
     ("EOFError", language.nobody_to_ask),
     ("OSError", language.nobody_to_ask),
     ("sqlite3.OperationalError", frameworks.missing_table),

@@ -80,3 +80,7 @@ def exit_at_import(case: Case) -> Advice | None:
             ' `if __name__ == "__main__":`.'
         )
     return Advice(f"The code called {how}: return a response or raise another exception instead.")
+
+
+def left_debugger(case: Case) -> Advice | None:
+    return Advice("You left the debugger with q, which ends the code at this line. With c (continue) it runs on.")

@@ -36,6 +36,7 @@ from devserver.messages import (
     LoadFailed,
     Message,
     Noticed,
+    OutputLeft,
     ReadsRecorded,
     RefreshFiles,
     RequestBegan,
@@ -62,6 +63,7 @@ from devserver.server.web.pages import render
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
 from devserver.server.web.streams import EventStreams
 from devserver.server.web.wsgi import WSGIAdapter
+from devserver.source import working_folder
 from devserver.target import Target, TargetKind
 from devserver.terminal import Style, request_line
 from devserver.terminal_report import report_text
@@ -150,7 +152,8 @@ class ServerProcess:
         except BaseException:
             logging.getLogger("devserver").exception("an atexit handler raised")
         if self._lines is not None:
-            self._lines.flush_within(_FLUSH_S)
+            for fd, text in self._lines.take_left():
+                self._send(OutputLeft(text, fd))
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -202,7 +205,7 @@ class ServerProcess:
         return App(page, Interface.ASGI, self._target.label, Integrated(name=""), report=report)
 
     def _request_ended(self) -> None:
-        self._prompts.close()
+        self._prompts.request_ended()
         for integration in self._applicable:
             integration.request_ended()
 
@@ -392,7 +395,7 @@ class ServerProcess:
             error,
             occasion,
             request=None if scope is None else tracebacks.request_facts(scope),
-            user_roots=(self._target.app_dir, os.getcwd()),
+            user_roots=(self._target.app_dir, working_folder()),
             target=self._target.label,
         )
 
@@ -403,7 +406,7 @@ class ServerProcess:
             sys.stdout.flush()
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
         else:
-            self._lines.write(text, STDERR)
+            self._lines.write(f"\n{text}\n", STDERR)
 
     def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What nobody awaited. The transport's complaints about clients that left are not the user's."""

@@ -32,7 +32,7 @@ from typing import Any
 
 from devserver import processes
 from devserver.errors import NoTerminalError
-from devserver.server.load.ownership import is_users
+from devserver.server.load.ownership import is_own_code, is_users
 
 _ATTEND_S = 0.05
 """How often the main thread looks whether its turn has come while another thread has the session."""
@@ -69,6 +69,7 @@ class Prompts:
         self._obstacle = "" if has_terminal else "devserver has no terminal to ask at"
         self._turn = threading.Condition()
         self._owner: int | None = None  # the thread that has the session
+        self._session = 0  # its number
         self._granted = False
         self._began = 0.0
         self._held_s = 0.0  # how long sessions were open, the current one left out
@@ -81,6 +82,7 @@ class Prompts:
     def install(self) -> None:
         """Take over where debuggers begin, continue and read. Once per process, on the main thread."""
         begin, proceed, leave = bdb.Bdb.set_trace, bdb.Bdb.set_continue, bdb.Bdb.set_quit
+        stops = bdb.Bdb.stop_here
 
         def set_trace(debugger: bdb.Bdb, frame: FrameType | None = None, *args: Any, **kwargs: Any) -> Any:
             self.open()
@@ -94,6 +96,11 @@ class Prompts:
             leave(debugger)
             self.close()
 
+        def stop_here(debugger: bdb.Bdb, frame: FrameType) -> bool:
+            # Who steps out of a view is not interested in who called it.
+            return not is_own_code(frame.f_code.co_filename) and stops(debugger, frame)
+
+        bdb.Bdb.stop_here = stop_here  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_trace = set_trace  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_continue = set_continue  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_quit = set_quit  # type: ignore[method-assign, assignment]
@@ -128,6 +135,7 @@ class Prompts:
         if self._owner == me:
             return
         self._take_turn(me)
+        self._close_with_task(self._session)
         self._ask()
         if _is_main(me):
             while not self._granted:
@@ -144,11 +152,26 @@ class Prompts:
                     self._turn.wait_for(lambda: self._owner is None)
                 if self._owner is None:
                     self._owner, self._granted, self._unheard = me, False, False
+                    self._session += 1
                     self._began = time.monotonic()
                     return
             # The main thread may not just wait: the one that has the session needs it to get the terminal and its lines.
             self._read_for_others()
             self._attend(_ATTEND_S)
+
+    def _close_with_task(self, session: int) -> None:
+        """On the loop a request is a task."""
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no loop runs on this thread
+            return
+
+        def close(_task: object) -> None:
+            if self._session == session:
+                self.request_ended()
+
+        if task is not None:
+            task.add_done_callback(close)
 
     def grant(self) -> None:
         """The supervisor has handed over the terminal. On the main thread."""
@@ -159,6 +182,12 @@ class Prompts:
     def close(self) -> None:
         """End the session of this thread, if it has one."""
         if self._owner == threading.get_ident():
+            self._end_session()
+
+    def request_ended(self) -> None:
+        """A session does not outlive its request: who stepped out of it does not stop in the next one of this thread."""
+        if self._owner == threading.get_ident():
+            sys.settrace(None)
             self._end_session()
 
     def _end_session(self) -> None:

@@ -57,6 +57,10 @@ class Announcer:
         self._event, self._reason = event, reason
         self._began = time.monotonic()
 
+    def restart_clock(self) -> None:
+        """A change that waited for a person (at a debugger prompt) begins to count now."""
+        self._began = time.monotonic()
+
     def refreshed(self, paths: Sequence[str]) -> None:
         self._console.refreshed(shown(paths))
 

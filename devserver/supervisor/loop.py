@@ -119,6 +119,7 @@ class Supervisor:
             on_reads=self._reads_arrived,
             on_activity=self._activity,
             notice=self._notice,
+            on_output=self._console.pass_on,
         )
         self._tree.listen_on(listener.sockets)
 
@@ -168,7 +169,6 @@ class Supervisor:
             key.data()
         self._run_timers()
         self._run_events()
-        self._hand_terminal_over()
 
     def _wanted_descriptors(self) -> dict[int, tuple[int, Callable[[], None]]]:
         read = selectors.EVENT_READ
@@ -197,6 +197,7 @@ class Supervisor:
             self._state, orders = state.advance(self._state, self._events.popleft())
             for command in orders:
                 self._carry_out(command)
+            self._hand_terminal_over()  # after each event: one prompt may close and the next open in a single turn
 
     # --- the outside world ---
 
@@ -275,6 +276,7 @@ class Supervisor:
             self._lent_to = 0
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             self._console.take_back()
+            self._announcer.restart_clock()
         if not wants or wants == self._lent_to:
             self._prompt_waits = False
         elif self._console.in_foreground:

@@ -29,6 +29,7 @@ from devserver.messages import (
     LoadFailed,
     Message,
     Noticed,
+    OutputLeft,
     ReadsRecorded,
     RefreshFiles,
     RequestBegan,
@@ -87,12 +88,14 @@ class Tree:
         on_reads: Callable[[ServerRecord, Sequence[Read]], None],
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
+        on_output: Callable[[int, str], None],
     ) -> None:
         self._configure = configure
         self._emit = emit
         self._on_reads = on_reads
         self._on_activity = on_activity
         self._notice = notice
+        self._on_output = on_output
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
         self.servers: dict[int, ServerRecord] = {}
@@ -299,6 +302,8 @@ class Tree:
                 self._emit(events.PromptOpened(server.number))
             case TerminalReleased():
                 self._emit(events.PromptClosed(server.number))
+            case OutputLeft(fd=fd, text=text):
+                self._on_output(fd, text)
             case Noticed(text=text, warning=warning):
                 self._notice(text, warning)
             case _:

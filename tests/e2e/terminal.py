@@ -1,6 +1,6 @@
 """A real terminal for the end-to-end tests: a pseudo terminal, led by devserver itself or by an interactive shell.
 
-What the command prints is read by a thread, as a terminal emulator would, unless the test holds the screen. Keys are what is
+What the command prints is read by a thread, as a terminal emulator would. Keys are what is
 written to the other side: line editing, echo, Ctrl-C and job control are the kernel's and the shell's own.
 """
 
@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -55,13 +54,11 @@ class TerminalServer(DevServer):
         self.host, self.port = "127.0.0.1", 0
         self._log = bytearray()
         self._log_lock = threading.Lock()
-        self._reading = threading.Event()
-        self._reading.set()
         self._wake, self._woken = os.pipe()
         self._master, self._slave = os.openpty()
         self.resize(columns)
         command = [sys.executable, "-m", "devserver", "run", *arguments, "--port", "0"]
-        self.command = " ".join(command)
+        self.command = " ".join(command)  # for a shell
         if shell:
             command = ["/bin/bash", "--norc", "--noprofile", "-i"]
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -97,7 +94,6 @@ class TerminalServer(DevServer):
             ready, _, _ = select.select([self._master, self._wake], [], [])
             if self._wake in ready:
                 return
-            self._reading.wait()
             try:
                 data = os.read(self._master, 65536)
             except OSError:  # the last process that had the terminal open is gone
@@ -116,7 +112,7 @@ class TerminalServer(DevServer):
     @property
     def log(self) -> str:
         """All that was printed, without colours and cursor movements."""
-        return ESCAPE_SEQUENCE.sub("", self.raw).replace("\r\n", "\n")
+        return ESCAPE_SEQUENCE.sub("", self.raw).replace("\r", "")
 
     def resize(self, columns: int) -> None:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
@@ -150,17 +146,32 @@ class TerminalServer(DevServer):
 
         self.wait_for(answered, f"{answer!r} after {line!r}, and the next prompt")
 
+    def step(self) -> None:
+        """Type n, and wait until the debugger stops again or a request is over."""
+        before = len(self.log)
+        self.enter("n")
+
+        def stopped_again() -> bool:
+            return re.search(r"\n-> .*\n\(Pdb\) $|\n.*GET /", self.log[before:]) is not None
+
+        self.wait_for(stopped_again, "the next stop, or the end of the request")
+
     def wait_for_prompt(self, *, count: int = 1, prompt: str = r"\(Pdb\) ") -> None:
         """Wait until this many prompts were shown and the cursor stands at the last one, ready to edit."""
         self.wait_for_log(prompt, count=count)
         self.wait_for(lambda: not self.echoes, "line editing at the prompt")
+
+    def wait_for_exit(self) -> int:
+        """Wait until the command has ended by itself; its exit code."""
+        self.wait_for(lambda: self.process.poll() is not None, "the end of the command")
+        assert self.process.returncode is not None
+        return self.process.returncode
 
     def hang_up(self) -> None:
         """Close the window."""
         if self._master < 0:
             return
         os.write(self._woken, b"x")
-        self._reading.set()
         self._reader.join(DEADLINE_S)
         for fd in (self._master, self._slave, self._wake, self._woken):
             os.close(fd)
@@ -207,7 +218,3 @@ def _environment() -> dict[str, str]:
 def stopped(pid: int) -> bool:
     """Whether job control has stopped a process."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-def send(pid: int, signum: signal.Signals) -> None:
-    os.kill(pid, signum)

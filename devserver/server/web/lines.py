@@ -31,9 +31,10 @@ class LineWriter:
         if not waited and self._output.waits_for is not None:
             self._loop.call_later(_RETRY_S, self._retry)
 
-    def flush_within(self, timeout_s: float) -> None:
-        """Before the end: what is left goes out, unless nothing can for that long."""
-        self._output.flush_within(timeout_s)
+    def take_left(self) -> list[tuple[int, str]]:
+        """Before the end: what could not be written yet, each with its descriptor."""
+        self._output.flush()
+        return self._output.take_left()
 
     def _retry(self) -> None:
         if not self._output.flush():
