@@ -74,7 +74,7 @@ class DjangoIntegration(Integration):
             resolver = get_resolver()
             resolver.url_patterns  # noqa: B018 (imports it)
             resolver.reverse_dict  # noqa: B018 (populates it)
-        template_roots = tuple(dict.fromkeys(_template_folders()))
+        template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
         mount, static_roots, notices = _static_files()
         version = release_of("django")
         channels = release_of("channels")
@@ -160,6 +160,27 @@ def _template_folders() -> Iterator[Path]:
         for folder in folders:
             path = Path(folder).absolute()
             if not is_django_path(path):
+                yield path
+
+
+# --- catalogs ---
+
+
+def _catalog_folders() -> Iterator[Path]:
+    """Where catalogs of the project's and its apps' may lie. Looks for all that are there: the first request of a language
+    asks for its own once, and nobody would see one that is compiled later."""
+    from django.apps import apps
+    from django.conf import settings
+    from django.utils.autoreload import is_django_path
+
+    if not settings.USE_I18N:
+        return
+    for folder in (*settings.LOCALE_PATHS, *(Path(app.path) / "locale" for app in apps.get_app_configs())):
+        path = Path(folder).absolute()
+        if not is_django_path(path):
+            for _ in path.glob("*/LC_MESSAGES/*.mo"):
+                pass
+            if path.is_dir():
                 yield path
 
 
