@@ -2,6 +2,7 @@
 
 Runs in every process. Rules that hold: the socket is non-blocking; what it does not take at once is kept and sent by `flush`; a
 message's descriptors arrive with its first byte, so the reader has them before the line is complete. Sending is thread-safe.
+A process that is out of descriptors gets fewer than were sent: the system drops the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         self._framing = Framing()
-        self._received_fds: deque[int] = deque()
+        self._received_fds: deque[list[int]] = deque()  # what came with one message each
         self._outgoing: deque[_Outgoing] = deque()
         self._lock = threading.Lock()
         self.closed = False  # the peer is gone, or close() was called
@@ -87,11 +88,14 @@ class Channel:
             return True
 
     def receive(self) -> list[tuple[Message, list[int]]]:
-        """The messages that are there now, each with its descriptors (the caller owns them). Sets `closed` at end of file."""
+        """The messages that are there now, each with its descriptors (the caller owns them). Sets `closed` at end of file.
+
+        There are fewer descriptors than the message says, the last ones missing, if this process cannot open more.
+        """
         messages: list[Message] = []
         while True:
             try:
-                data, fds, _flags, _address = socket.recv_fds(
+                data, fds, flags, _address = socket.recv_fds(
                     self._sock, _RECEIVE_BYTES, MAX_FDS_PER_MESSAGE, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
                 )
             except (BlockingIOError, InterruptedError):
@@ -101,14 +105,16 @@ class Channel:
                 break
             for fd in fds:
                 os.set_inheritable(fd, False)
-            self._received_fds.extend(fds)
+            with_fds = bool(fds) or bool(flags & socket.MSG_CTRUNC)
+            if with_fds:
+                self._received_fds.append(fds)
             if not data:
                 self.closed = True
                 break
             messages += self._framing.feed(data)
-            if len(data) < _RECEIVE_BYTES and not fds:
+            if len(data) < _RECEIVE_BYTES and not with_fds:
                 break
-        return [(message, [self._received_fds.popleft() for _ in range(fds_of(message))]) for message in messages]
+        return [(message, self._received_fds.popleft() if fds_of(message) else []) for message in messages]
 
     def readable(self, timeout_s: float | None = 0) -> bool:
         """Wait until there is something to receive (or the end of file). None waits for ever."""
@@ -129,7 +135,8 @@ class Channel:
         with self._lock:
             self.closed = True
             self._discard_outgoing()
-            _close_all(self._received_fds)
+            for fds in self._received_fds:
+                _close_all(fds)
             self._received_fds.clear()
             self._sock.close()
 
@@ -155,7 +162,7 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 
 
-def _close_all(fds: Sequence[int] | deque[int]) -> None:
+def _close_all(fds: Sequence[int]) -> None:
     for fd in fds:
         try:
             os.close(fd)

@@ -341,7 +341,7 @@ class ServerProcess:
                 self._engine.serve([socket.socket(fileno=fd) for fd in fds])
                 self._send(ServingBegan())
             case AdoptConnections(data=data):
-                for fd, read in zip(fds, data, strict=True):
+                for fd, read in zip(fds, data, strict=False):
                     self._engine.adopt(fd, read.encode("latin-1"))
             case Drain(grace_s=grace_s):
                 self._drain(grace_s)

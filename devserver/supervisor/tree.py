@@ -296,7 +296,7 @@ class Tree:
             case ExclusiveHeld(what=what):
                 self._emit(events.TookExclusive(server.number, what))
             case ConnectionsHandedOver(data=data):
-                self._waiting += zip(fds, data, strict=True)
+                self._waiting += zip(fds, data, strict=False)  # out of descriptors: the last ones are lost
                 self._forward_connections()
             case TerminalWanted():
                 self._emit(events.PromptOpened(server.number))

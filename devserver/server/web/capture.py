@@ -10,10 +10,14 @@ import asyncio
 from collections.abc import Callable
 
 from devserver.report import Occasion, Report
-from devserver.server.web import pages, tracebacks
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.web import pages, tracebacks
 
 MakeReport = Callable[[BaseException, Occasion, Scope], Report]
+
+_DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
+"""What uvicorn and Starlette raise in an app whose client has left. By name: none of their modules is imported for it."""
+_CUT = b"The server was restarted before this request had its answer; --grace gives requests more time.\n"
 
 
 class AnswerCutError(Exception):
@@ -63,9 +67,13 @@ class ErrorCapture:
             if started or gone:
                 return
             raise NoAnswerError("the application returned without sending a response")
-        except asyncio.CancelledError:
-            raise  # the grace is over
         except BaseException as error:  # SystemExit and KeyboardInterrupt in a view must not end the server
+            if _is_cancelled(error):
+                if not started:
+                    await _answer_cut(scope, send)
+                raise
+            if gone and type(error).__name__ in _DISCONNECTS:
+                return
             report = self._make_report(error, Occasion.REQUEST, scope)
             self._show(report)
             if started:
@@ -81,6 +89,12 @@ class ErrorCapture:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = closed = False
 
+        async def watched_receive() -> Event:
+            nonlocal closed
+            event = await receive()
+            closed = closed or event["type"] == "websocket.disconnect"
+            return event
+
         async def watched_send(event: Event) -> None:
             nonlocal accepted, closed
             accepted = accepted or event["type"] == "websocket.accept"
@@ -88,12 +102,12 @@ class ErrorCapture:
             await send(event)
 
         try:
-            await self._app(scope, receive, watched_send)
-        except asyncio.CancelledError:
-            raise
+            await self._app(scope, watched_receive, watched_send)
         except BaseException as error:
-            if isinstance(error, OSError) and type(error).__name__ == "ClientDisconnected":
-                return  # the client left while the app was sending (ASGI: send raises a subclass of OSError)
+            if _is_cancelled(error):
+                raise
+            if type(error).__name__ in _DISCONNECTS:
+                return
             self._show(self._make_report(error, Occasion.WEBSOCKET, scope))
             if closed:
                 return
@@ -101,3 +115,19 @@ class ErrorCapture:
                 await send({"type": "websocket.close", "code": 1011, "reason": "error in the application"})
             else:
                 raise AnswerCutError from error  # the handshake is answered with 500
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether the engine ended the request: the grace is over. Else the app waited for a task of its own that was cancelled."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+async def _answer_cut(scope: Scope, send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(_CUT)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else _CUT})

@@ -58,11 +58,13 @@ class InternalPages:
 
 def _is_own(scope: Scope) -> bool:
     """Whether the request was made by a page of this server, or by a person (RFC 6454, Fetch metadata)."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    origin = headers.get(b"origin")
-    if origin is not None and origin != scope["scheme"].encode() + b"://" + headers.get(b"host", b""):
-        return False
-    return headers.get(b"sec-fetch-site", b"same-origin") in (b"same-origin", b"none")
+    headers = scope["headers"]
+    hosts = [value for name, value in headers if name == b"host"]
+    own = [scope["scheme"].encode() + b"://" + host for host in hosts]
+    # Every one of them: which of two a page's browser has sent, and which something in between, nobody knows.
+    return all(value in own for name, value in headers if name == b"origin") and all(
+        value in (b"same-origin", b"none") for name, value in headers if name == b"sec-fetch-site"
+    )
 
 
 @cache

@@ -41,7 +41,8 @@ class RequestLog:
             if event["type"] == "http.response.start":
                 status = event["status"]
             elif event["type"] == "http.response.body":
-                size += len(event.get("body", b""))
+                if scope["method"] != "HEAD":  # the engine sends no content then, whatever the app says
+                    size += len(event.get("body", b""))
                 if not event.get("more_body", False):
                     complete = True
                     self._write(scope["method"], _path(scope), status, size, time.perf_counter() - began)

@@ -1,6 +1,6 @@
 """The middlewares in their order, outermost first. Runs in the server.
 
-request log → host check → internal pages → static → event streams → error capture → the app (WSGI through `wsgi.py`).
+request log → host check → internal pages → error capture → static → event streams → the app (WSGI through `wsgi.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devserver.report import Report
-from devserver.server.integration import StaticMount
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.integration import StaticMount
 from devserver.server.web.capture import ErrorCapture, MakeReport
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
@@ -40,11 +40,13 @@ def build(
     on_static_sent: Callable[[Path, str], None] | None = None,
 ) -> Stack:
     """Put the middlewares around `app`. Without `write_request` nothing is logged."""
-    captured: ASGIApp = ErrorCapture(app, make_report=make_report, show=show, run=run)
-    streams = EventStreams(captured)
+    streams = EventStreams(app)
     stack: ASGIApp = streams
     if static:
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
+    stack = ErrorCapture(
+        stack, make_report=make_report, show=show, run=run
+    )  # frameworks' static finders are user code too
     stack = HostCheckMiddleware(InternalPages(stack, run=run), host_check)
     if write_request is not None:
         stack = RequestLog(stack, write_request)

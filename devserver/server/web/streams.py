@@ -7,15 +7,19 @@ EventSource connects again, to the new server; the app sees a disconnect.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+
+END_S = 0.25
+"""How long the end of a stream may take to reach a client that does not read."""
 
 
 @dataclass(slots=True, eq=False)
 class _Stream:
     send: Send
-    task: asyncio.Task[object] | None
+    task: asyncio.Task[object] | None  # that of the request; the app may send from others
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -28,15 +32,18 @@ class EventStreams:
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def end_all(self) -> None:
-        """End every open stream."""
-        for stream in list(self._open):
+        """End every open stream. Takes no longer than `END_S`."""
+        if not self._open:
+            return
+        ends = []
+        for stream in self._open:
             stream.ended.set()
             if stream.task is not None:
                 self._tasks.add(stream.task)
-            try:
-                await stream.send({"type": "http.response.body", "body": b"", "more_body": False})
-            except Exception:
-                pass  # the client was faster
+            ends.append(asyncio.ensure_future(_end(stream.send)))
+        _done, late = await asyncio.wait(ends, timeout=END_S)
+        for end in late:
+            end.cancel()
 
     @property
     def ended_some(self) -> bool:
@@ -51,16 +58,20 @@ class EventStreams:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        task = asyncio.current_task()
         stream: _Stream | None = None
 
         async def watched_send(event: Event) -> None:
             nonlocal stream
             if stream is not None:
-                if not stream.ended.is_set():
-                    await send(event)
+                if stream.ended.is_set():
+                    return
+                if not event.get("more_body", False):
+                    self._open.discard(stream)
+                await send(event)
                 return
             if event["type"] == "http.response.start" and _is_event_stream(event):
-                stream = _Stream(send, asyncio.current_task())
+                stream = _Stream(send, task)
                 self._open.add(stream)
             await send(event)
 
@@ -81,6 +92,11 @@ class EventStreams:
         finally:
             if stream is not None:
                 self._open.discard(stream)
+
+
+async def _end(send: Send) -> None:
+    with suppress(Exception):  # the client was faster
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _is_event_stream(event: Event) -> bool:
