@@ -156,9 +156,9 @@ class Changes:
         changes = tuple(
             change for change in changes if self._refreshed.get((change.path, change.aspect)) != change.signature
         )
-        decision = decide(changes, self._chain(record), rules)
-        now = time.monotonic()
-        if not isinstance(decision, Nothing) and any(change.signature in (ABSENT, _EMPTY) for change in changes):
+        chain, now = self._chain(record), time.monotonic()
+        unfinished = [change for change in changes if change.signature in (ABSENT, _EMPTY)]
+        if not isinstance(decide(unfinished, chain, rules), Nothing):
             if not self._unfinished:
                 self._unfinished_until = now + SAVE_S
             if now < self._unfinished_until:
@@ -166,6 +166,7 @@ class Changes:
                 self._call_later(self._unfinished_until - now, self._look_again)
                 return
         self._unfinished.clear()
+        decision = decide(changes, chain, rules)
         match decision:
             case Nothing():
                 return

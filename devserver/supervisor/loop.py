@@ -32,14 +32,13 @@ from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.listener import Listener, bind
+from devserver.supervisor.pace import Pace
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
 from devserver.supervisor.process import RootProcess
 from devserver.supervisor.tree import ServerRecord, Tree
 from devserver.supervisor.watcher import Watcher
 from devserver.target import Target
 
-QUIET_AFTER_S = 60.0
-"""How long after the last change or request the watcher slows down."""
 _STACK_WAIT_S = 0.3
 _STACK_STEP_S = 0.02
 _END_S = 1.0
@@ -93,8 +92,7 @@ class Supervisor:
         self._registered: dict[int, tuple[int, Callable[[], None]]] = {}
         self._exit_code: int | None = None
         self._announcer = Announcer(console, options, target, listener, call_later=self._call_later)
-        self._last_activity = time.monotonic()
-        self._busy = True
+        self._pace = Pace(self._set_pace, call_later=self._call_later)
         self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
         folders = (target.app_dir, *options.reload_dir)
         self._roots = tuple(dict.fromkeys(str(Path(folder).resolve()) for folder in folders))
@@ -117,7 +115,7 @@ class Supervisor:
             self._configure,
             emit=self._happened,
             on_reads=self._reads_arrived,
-            on_activity=self._activity,
+            on_activity=self._pace.in_use,
             notice=self._notice,
             on_output=self._console.pass_on,
         )
@@ -155,7 +153,6 @@ class Supervisor:
         return self._exit_code
 
     def _turn(self) -> None:
-        self._set_pace()
         wanted = self._wanted_descriptors()
         for fd in [fd for fd, how in self._registered.items() if wanted.get(fd) != how]:
             self._selector.unregister(fd)
@@ -343,7 +340,7 @@ class Supervisor:
             case Nothing():
                 return
             case Refresh(paths=paths):
-                self._activity()
+                self._pace.in_use()
                 self._announcer.refreshed(paths)
                 self._events.append(events.RefreshDecided(tuple(paths)))
             case Resume(paths=paths):
@@ -356,22 +353,14 @@ class Supervisor:
                 assert_never(decision)
 
     def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:
-        self._activity()
+        self._pace.in_use()
         current = self._state.current
         overtakes = current is not None and current.phase is state.Phase.LOADING
         self._announcer.because(names, event, reason, overtakes=overtakes)
 
-    def _activity(self) -> None:
-        self._last_activity = time.monotonic()
-
-    def _set_pace(self) -> None:
-        """Look often while the project is in use, seldom after a minute of quiet."""
-        busy = time.monotonic() - self._last_activity < QUIET_AFTER_S
-        if busy != self._busy and self._watcher is not None:
+    def _set_pace(self, busy: bool) -> None:
+        if self._watcher is not None:
             self._watcher.set_pace(busy)
-        if (busy and not self._busy) or (busy and not self._timers):
-            self._call_later(QUIET_AFTER_S, lambda: None)  # wake up to slow down
-        self._busy = busy
 
     # --- commands ---
 

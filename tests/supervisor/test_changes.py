@@ -1,0 +1,260 @@
+"""Saves that come in parts, reads that come late, states that were acted on: on real files, with timers that the test fires."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from devserver.messages import Interface, LoadEnded
+from devserver.options import Options
+from devserver.readset import Read, ReadKind, sign_content, sign_file
+from devserver.supervisor.changes import SAVE_S, Changes
+from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.plan import Decision, Refresh, Restart, Resume
+from devserver.supervisor.tree import ServerRecord
+
+
+class Desk:
+    """Changes, one server, a clock and timers."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, options: Options | None = None) -> None:
+        self.folder = folder
+        self.now = 100.0
+        self.decisions: list[Decision] = []
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.server: ServerRecord | None = self.new_server(1)
+        options = options or Options()
+        self.changes = Changes(
+            options,
+            IgnoreRules.from_options(options.reload_include, options.reload_exclude, folder),
+            [str(folder)],
+            current=lambda: self.server,
+            decided=self.decisions.append,
+            call_later=lambda seconds, act: self.timers.append((self.now + seconds, act)),
+        )
+        self.changes.root_begins()
+        self.changes.load_began(1)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def new_server(self, number: int) -> ServerRecord:
+        nothing = cast("object", None)
+        return ServerRecord(number, nothing, nothing, nothing, stand_in=False, began=0.0)  # type: ignore[arg-type]
+
+    def write(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+    def has_read(
+        self, path: str, kind: ReadKind = ReadKind.SOURCE, *, content: str | None = None, loading: bool = True
+    ) -> None:
+        assert self.server is not None
+        signature = sign_file(path) if content is None else sign_content(content.encode())
+        self.server.reads.add([Read(kind, path, signature, loading, position=1)])
+        self.changes.read(self.server, [path])
+
+    def sees(self, *paths: str, rescan: bool = False) -> list[Decision]:
+        """What the events lead to at once."""
+        before = len(self.decisions)
+        self.changes.seen(paths, rescan=rescan)
+        return self.decisions[before:]
+
+    def after(self, seconds: float) -> list[Decision]:
+        """What timers lead to."""
+        before = len(self.decisions)
+        self.now += seconds
+        due = [act for when, act in self.timers if when <= self.now]
+        self.timers = [(when, act) for when, act in self.timers if when > self.now]
+        for act in due:
+            act()
+        return self.decisions[before:]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, monkeypatch)
+
+
+# --- saves in parts ---
+
+
+def test_a_truncated_file_gets_a_moment(desk: Desk) -> None:
+    path = desk.write("app.py", "x = 1")
+    desk.has_read(path)
+    desk.write("app.py", "")
+    assert desk.sees(path) == []
+    desk.now += 0.02
+    desk.write("app.py", "x = 2")
+    assert desk.sees(path) == [Resume(0, (path,))]
+    desk.server = desk.new_server(2)
+    desk.changes.load_began(2)
+    desk.has_read(path)
+    assert desk.after(SAVE_S) == []
+
+
+@pytest.mark.parametrize("state", ["empty", "gone"])
+def test_what_stays_empty_or_gone_counts(desk: Desk, state: str) -> None:
+    path = desk.write("app.py", "x = 1")
+    desk.has_read(path)
+    if state == "empty":
+        desk.write("app.py", "")
+    else:
+        Path(path).unlink()
+    assert desk.sees(path) == []
+    assert desk.after(SAVE_S / 2) == []
+    assert desk.after(SAVE_S) == [Resume(0, (path,))]
+
+
+def test_a_rest_without_an_event_of_its_own(desk: Desk) -> None:
+    """The disk decides, not the events."""
+    path = desk.write("app.py", "x = 1")
+    desk.has_read(path)
+    desk.write("app.py", "")
+    desk.sees(path)
+    desk.write("app.py", "x = 1")
+    assert desk.after(SAVE_S) == []
+
+
+def test_what_does_not_matter_holds_up_nothing(desk: Desk) -> None:
+    path, own = desk.write("app.py", "x = 1"), desk.write("own.log", "x")
+    desk.has_read(path)
+    desk.has_read(own, ReadKind.WRITTEN, loading=False)
+    desk.write("own.log", "")
+    desk.write("app.py", "x = 2")
+    assert desk.sees(path, own) == [Resume(0, (path,))]
+
+
+def test_a_load_that_fails_on_half_of_a_save_is_overtaken(desk: Desk) -> None:
+    path = desk.write("app.py", "x = 1")
+    desk.has_read(path)
+    desk.write("app.py", "x = ")
+    assert desk.sees(path) == [Resume(0, (path,))]
+    desk.server = desk.new_server(2)
+    desk.changes.load_began(2)
+    desk.has_read(path)
+    told: list[int] = []
+    desk.changes.when_saved(lambda: told.append(len(desk.decisions)))
+    assert told == []
+    desk.write("app.py", "x = 2")  # its event is still on the way
+    assert desk.after(SAVE_S) == [Resume(0, (path,))]
+    assert told == [2]  # after the decision, when it is about a server that is no more
+
+
+def test_a_load_that_fails_on_a_whole_save_is_told(desk: Desk) -> None:
+    path = desk.write("app.py", "x = 1")
+    desk.has_read(path)
+    told: list[str] = []
+    desk.changes.when_saved(lambda: told.append("first start"))
+    assert told == ["first start"]
+    desk.write("app.py", "x = ")
+    desk.sees(path)
+    desk.server = desk.new_server(2)
+    desk.changes.load_began(2)
+    desk.has_read(path)
+    desk.changes.when_saved(lambda: told.append("after the save"))
+    assert desk.after(SAVE_S) == []
+    assert told == ["first start", "after the save"]
+    desk.changes.when_saved(lambda: told.append("later"))
+    assert told[-1] == "later"
+
+
+# --- reads that come late ---
+
+
+def test_a_read_that_is_told_after_the_change(desk: Desk) -> None:
+    path = desk.write("data.txt", "new")
+    assert desk.sees(path) == []
+    desk.has_read(path, ReadKind.FILE, content="old")
+    assert desk.after(1.0) == [Resume(0, (path,))]
+
+
+def test_a_load_may_tell_of_a_read_as_late_as_it_likes(desk: Desk) -> None:
+    absent = str(desk.folder / ".env")
+    desk.write(".env", "")
+    assert desk.sees(absent) == []
+    assert desk.server is not None
+    for _ in range(3):
+        desk.has_read(desk.write("app.py", "x = 1"))
+        assert desk.after(20.0) == []
+    desk.server.reads.add([Read(ReadKind.ABSENT, absent, "-", position=1)])
+    desk.changes.read(desk.server, [absent])
+    desk.after(1.0)
+    assert desk.after(1.0) == [Resume(0, (absent,))]
+
+
+def test_reads_of_another_server_do_not_count(desk: Desk) -> None:
+    path = desk.write("data.txt", "new")
+    desk.sees(path)
+    old, desk.server = desk.server, desk.new_server(2)
+    assert old is not None
+    old.reads.add([Read(ReadKind.FILE, path, sign_content(b"old"), position=1)])
+    desk.changes.read(old, [path])
+    assert desk.after(1.0) == []
+
+
+# --- what was acted on ---
+
+
+def _serves_templates(desk: Desk) -> None:
+    assert desk.server is not None
+    roots = (str(desk.folder / "templates"),)
+    desk.server.loaded = LoadEnded("x", Interface.WSGI, 1, 1.0, template_roots=roots)
+    (desk.folder / "templates").mkdir()
+
+
+def test_a_refresh_is_told_once_for_each_state(desk: Desk) -> None:
+    _serves_templates(desk)
+    path = desk.write("templates/a.html", "one")
+    desk.has_read(path, ReadKind.FILE, loading=False)
+    desk.write("templates/a.html", "two")
+    refresh = [Refresh((path,), css_only=False)]
+    assert desk.sees(path) == refresh
+    assert desk.sees(path) == []
+    assert desk.sees(rescan=True) == []
+    desk.has_read(path, ReadKind.FILE, loading=False)
+    assert desk.sees(path) == []
+    desk.write("templates/a.html", "one")  # back to what the first read was
+    assert desk.sees(path) == refresh
+    assert desk.sees(path) == []
+
+
+def test_a_template_that_was_read_before_it_was_to_be_forgotten(desk: Desk) -> None:
+    """The old content came into the cache again after the refresh was sent: once more."""
+    _serves_templates(desk)
+    path = desk.write("templates/a.html", "one")
+    desk.has_read(path, ReadKind.FILE, loading=False)
+    desk.write("templates/a.html", "two")
+    assert desk.sees(path) != []
+    desk.has_read(path, ReadKind.FILE, content="one", loading=False)
+    assert desk.after(1.0) == [Refresh((path,), css_only=False)]
+
+
+def test_what_is_included_unread_counts_once_for_each_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, monkeypatch, dataclasses.replace(Options(), reload_include=("*.html",)))
+    path = desk.write("page.html", "one")
+    assert desk.sees(path) == [Resume(0, (path,))]
+    assert desk.sees(path) == []
+    desk.write("page.html", "two")
+    assert len(desk.sees(path)) == 1
+    desk.has_read(desk.write("app.py", ""))
+    assert desk.after(1.0) == []  # comparing again is no event
+
+
+def test_what_the_root_was_given_is_compared_with_what_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "settings.env")
+    Path(path).write_text("A=1")
+    desk = Desk(tmp_path, monkeypatch, dataclasses.replace(Options(), env_file=path))
+    assert desk.sees(path) == []
+    Path(path).write_text("A=2")
+    assert [type(decision) for decision in desk.sees(path)] == [Restart]
+    desk.changes.root_begins()
+    assert desk.sees(path, rescan=True) == []
+    Path(path).write_text("A=1")
+    assert [type(decision) for decision in desk.sees(path)] == [Restart]
