@@ -194,6 +194,8 @@ def size(count: int) -> str:
 _STATUS_PAINT = {1: Paint.LINK, 2: Paint.GOOD, 3: Paint.LINK, 4: Paint.WARNING, 5: Paint.ERROR_STRONG}
 _PLAIN_STATUS = {status: str(status) for status in range(100, 600)}
 _PAINTED_STATUS = {status: f"\x1b[{_STATUS_PAINT[status // 100].value}m{status}\x1b[0m" for status in range(100, 600)}
+# Taken before the app is loaded: Django sets the time zone of the whole process to its own (time.tzset).
+_UTC_OFFSET_S: int = time.localtime().tm_gmtoff
 _CLOCK: tuple[int, str] = (-1, "")
 """The second that was formatted last: strftime costs more than the rest of a line. One tuple, so that threads see a pair."""
 
@@ -210,7 +212,7 @@ def request_line(
     second = int(time_s)
     last, clock = _CLOCK
     if last != second:
-        clock = time.strftime("%H:%M:%S", time.localtime(second))
+        clock = time.strftime("%H:%M:%S", time.gmtime(second + _UTC_OFFSET_S))
         _CLOCK = (second, clock)
     if not path.isprintable():
         path = escape_control(path)

@@ -17,13 +17,15 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
     from devserver.channel import Channel
-    from devserver.processes import CHANNEL_FD
+    from devserver.processes import CHANNEL_FD, STACK_SIGNAL
     from devserver.server.load.chain import Root
     from devserver.server.main import ServerProcess
     from devserver.terminal import Style
 
     # By name: the integrations stand above the server in the layers, and here is where the two are joined.
     integrations = importlib.import_module("devserver.integrations").INTEGRATIONS
+    # Until a server has its handler: a process that blocks that early must not be killed by the question where it stands.
+    signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     os.set_inheritable(CHANNEL_FD, False)
     resumed = Root(Channel(socket.socket(fileno=CHANNEL_FD))).freeze()
     ServerProcess(resumed, integrations, Style(color=resumed.configure.color)).run()
