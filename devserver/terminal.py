@@ -2,7 +2,7 @@
 
 Pure: data in, text out, no terminal is touched; runs in the supervisor and, for request lines, in the server. Rules that hold:
 no escape sequence when `Style.color` is false and `Style.links` is false; no control character of anyone else's comes
-through (`escape_control`); colour is never the only carrier of a meaning; nothing here imports rich, for a request line must
+through (`escape_control`); colour is never the only carrier of a meaning; nothing here imports Pygments, for a request line must
 cost microseconds. Reports are rendered by `terminal_report.py`.
 """
 

@@ -292,7 +292,7 @@ def test_nothing_slow_is_imported_before_the_root_is_spawned(tmp_path: Path) -> 
     code = """
 import sys
 from devserver import cli
-slow = {"click", "rich", "watchfiles", "werkzeug", "uvicorn", "asyncio", "dotenv", "tomllib", "devserver.options"}
+slow = {"click", "pygments", "watchfiles", "werkzeug", "uvicorn", "asyncio", "dotenv", "tomllib", "devserver.options"}
 def spawn():
     print(sorted(slow & sys.modules.keys()))
     raise SystemExit(7)

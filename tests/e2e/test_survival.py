@@ -459,7 +459,7 @@ def test_an_app_that_holds_something_of_its_own_restarts(serve: Serve, app: str,
 
 @pytest.mark.parametrize(
     "name",
-    ["websockets.py", "click.py", "random.py", "email/__init__.py", "uvicorn.py", "asyncio.py", "rich/__init__.py"],
+    ["websockets.py", "click.py", "random.py", "email/__init__.py", "uvicorn.py", "asyncio.py", "pygments/__init__.py"],
 )
 def test_files_with_the_names_of_modules_kill_nothing(serve: Serve, app: str, name: str) -> None:
     server = serve({"app.py": app, name: "raise RuntimeError('the user wrote this')\n"}, "app:application")
