@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from select import POLLIN, POLLOUT, poll
 
 from devserver.messages import MAX_FDS_PER_MESSAGE, Framing, Message, encode, fds_of
 
@@ -118,7 +118,7 @@ class Channel:
 
     def readable(self, timeout_s: float | None = 0) -> bool:
         """Wait until there is something to receive (or the end of file). None waits for ever."""
-        return self._wait(select.POLLIN, timeout_s)
+        return self._wait(POLLIN, timeout_s)
 
     def flush_within(self, timeout_s: float) -> bool:
         """Block until everything is sent, the peer is gone, or the time is over."""
@@ -127,7 +127,7 @@ class Channel:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            self._wait(select.POLLOUT, min(left, 0.05))
+            self._wait(POLLOUT, min(left, 0.05))
         return True
 
     def close(self) -> None:
@@ -146,9 +146,9 @@ class Channel:
         self._sock.close()
 
     def _wait(self, event: int, timeout_s: float | None) -> bool:
-        poll = select.poll()
-        poll.register(self._sock, event)
-        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
+        waiting = poll()  # by a name bound at import: an app may have replaced what the module has (gevent, eventlet)
+        waiting.register(self._sock, event)
+        return bool(waiting.poll(None if timeout_s is None else timeout_s * 1000))
 
     def _discard_outgoing(self) -> None:
         for item in self._outgoing:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import select
 from collections import deque
+from select import PIPE_BUF, POLLOUT, poll  # by name: an app may replace what the module has (gevent, eventlet)
 
 KEPT = 10_000
 """How many writes are kept when nobody reads; then the oldest go."""
-_CHUNK_BYTES = select.PIPE_BUF
+_CHUNK_BYTES = PIPE_BUF
 """As much as a descriptor that is ready takes without blocking."""
 
 
@@ -22,7 +22,7 @@ class Output:
 
     def __init__(self) -> None:
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
-        self._poll = select.poll()
+        self._poll = poll()
 
     @property
     def waits_for(self) -> int | None:
@@ -62,7 +62,7 @@ class Output:
 
     def is_ready(self, fd: int, timeout_s: float = 0) -> bool:
         """Whether its reader takes more, now or within that time."""
-        self._poll.register(fd, select.POLLOUT)
+        self._poll.register(fd, POLLOUT)
         try:
             return bool(self._poll.poll(timeout_s * 1000))
         finally:

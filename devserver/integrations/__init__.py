@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from devserver.integrations.django import DjangoIntegration
 from devserver.integrations.flask import FlaskIntegration, QuartIntegration
+from devserver.integrations.greenthreads import GREEN_THREADS
 from devserver.integrations.jinja2 import Jinja2Integration
 from devserver.integrations.named import NAMED
 from devserver.integrations.starlette import StarletteIntegration
 from devserver.server.integration import Integration
 
 INTEGRATIONS: tuple[Integration, ...] = (
+    *GREEN_THREADS,
     DjangoIntegration(),
     FlaskIntegration(),
     QuartIntegration(),

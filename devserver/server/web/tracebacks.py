@@ -18,7 +18,8 @@ from types import TracebackType
 from urllib.parse import quote, unquote_plus
 
 from devserver import hints
-from devserver.report import ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
+from devserver.errors import DevServerError
+from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
 from devserver.server.web.reprs import CODE, HIDDEN, is_secret, named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
@@ -58,7 +59,7 @@ def report_from_exception(
         versions=(("Python", platform.python_version()), *versions),
         detail=_detail(occasion, target, request),
     )
-    return replace(report, advice=hints.advise(report, survey(report, user_roots)))
+    return replace(report, advice=_own_advice(exc) + hints.advise(report, survey(report, user_roots)))
 
 
 def request_facts(scope: Mapping[str, object]) -> RequestFacts:
@@ -116,6 +117,9 @@ class _Builder:
     def _error(self, exc: BaseException) -> ErrorInfo:
         type_name = _type_name(type(exc))
         frames = self._frames(exc.__traceback__)
+        if isinstance(exc, DevServerError) and not any(frame.is_user for frame in frames):
+            # What we say about a target or its surroundings: where in our code we say it helps nobody.
+            type_name, frames = "", ()
         if isinstance(exc, SyntaxError) and (place := syntax_place(exc)):
             frames = (*frames, self._syntax_frame(place))
         return ErrorInfo(
@@ -258,6 +262,11 @@ def _suggestion(exc: NameError | AttributeError | ImportError, text: str) -> str
     names = [name for name in candidates if name != exc.name]
     close = difflib.get_close_matches(exc.name or "", sorted(names)[:2_000], n=1, cutoff=0.7)
     return f". Did you mean: {close[0]!r}?" if close else ""
+
+
+def _own_advice(exc: BaseException) -> tuple[Advice, ...]:
+    """An error of ours brings its own instructions; some have them as a note already."""
+    return (Advice(exc.hint),) if isinstance(exc, DevServerError) and exc.hint and not any(_notes(exc)) else ()
 
 
 def _notes(exc: BaseException) -> Iterator[str]:

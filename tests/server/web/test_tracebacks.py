@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 import pytest
 
+from devserver.errors import TargetError
 from devserver.messages import LoadFailed, decode, encode
-from devserver.report import ErrorInfo, Frame, Occasion, Report
+from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report
 from devserver.server.web import tracebacks
 from devserver.server.web.reprs import HIDDEN
 from devserver.server.web.tracebacks import header, report_from_exception, request_facts
@@ -53,6 +54,31 @@ def fail(project: Path) -> Fail:
         raise AssertionError("nothing was raised")
 
     return fail
+
+
+def test_an_error_of_ours_has_its_instructions_and_no_place_in_our_code() -> None:
+    def raises() -> None:
+        raise TargetError("app:application is a class", hint="add parentheses")
+
+    path = str(Path(__file__).parent)
+    for roots, frames in (([], 0), ([path], 2)):
+        try:
+            raises()
+        except TargetError as error:
+            report = report_from_exception(error, Occasion.LOAD, user_roots=roots, target="app:app")
+        assert report.advice == (Advice("add parentheses"),)
+        assert len(report.errors[0].frames) == frames
+        assert report.title.endswith("app:application is a class")
+        assert report.title.startswith("devserver.errors.TargetError: ") is bool(frames)
+
+
+def test_a_hint_that_is_a_note_is_given_once(fail: Fail) -> None:
+    report = fail("""
+        from devserver.server.web.wsgi_headers import WSGIError
+        raise WSGIError("wrong", hint="write it so")
+    """)
+    assert report.advice == ()
+    assert report.errors[0].notes == ("hint: write it so",)
 
 
 def marked(frame: Frame) -> str:
