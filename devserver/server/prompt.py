@@ -1,7 +1,7 @@
 """Debugger prompts: who has the terminal, and how Ctrl-C reaches it. Runs in the server.
 
-`breakpoint()` and `pdb.set_trace()` (and what derives from `bdb`: ipdb, pudb) open a session; while one is open the supervisor
-reads no keys, ends nothing and forwards Ctrl-C to this process. Rules that hold:
+`breakpoint()` and `pdb.set_trace()` (and what derives from `bdb`: ipdb, pudb) open a session, `input()` one for a line; while one
+is open the supervisor reads no keys, ends nothing and forwards Ctrl-C to this process. Rules that hold:
 
 - A session begins when the supervisor has granted the terminal: in the background of a shell the keys are the shell's.
 - Lines are read on the main thread. Signals are delivered there, so Ctrl-C interrupts the prompt of a WSGI thread too; the event
@@ -75,6 +75,7 @@ class Prompts:
         self._held_s = 0.0  # how long sessions were open, the current one left out
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: deque[_Line] = deque()
+        self._builtin_input = builtins.input
         self._reading = False  # the main thread, for whomever
         self._prompt = ""
         self._unheard = False  # a Ctrl-C since the last prompt
@@ -106,6 +107,7 @@ class Prompts:
         bdb.Bdb.set_quit = set_quit  # type: ignore[method-assign, assignment]
         # cmd.Cmd reads with the builtin: a global of its module comes first, for pdb alone.
         cmd.input = self.read_line  # type: ignore[attr-defined]
+        builtins.input = self.input
         signal.signal(signal.SIGINT, self._interrupt)
         if processes.REDRAW_SIGNAL != signal.SIGWINCH:  # that one is readline's
             signal.signal(processes.REDRAW_SIGNAL, self._redraw)
@@ -211,7 +213,7 @@ class Prompts:
         if _is_main(threading.get_ident()):
             return self._read(prompt)
         if self._loop is None:
-            return builtins.input(prompt)
+            return self._builtin_input(prompt)
         line = _Line(prompt)
         self._lines.append(line)
         self._loop.call_soon_threadsafe(self._read_for_others)
@@ -219,6 +221,17 @@ class Prompts:
         if line.error is not None:
             raise line.error
         return line.text
+
+    def input(self, prompt: object = "", /) -> str:
+        """`input` for the app: a session of one line. Without a terminal it reads standard input, as ever."""
+        if self._obstacle:
+            return self._builtin_input(prompt)
+        is_in_session = self._owner == threading.get_ident()
+        try:
+            return self.read_line(str(prompt))
+        finally:
+            if not is_in_session:
+                self.close()
 
     def _read_for_others(self) -> None:
         while self._lines:
@@ -237,7 +250,7 @@ class Prompts:
         self._reading, self._prompt = True, prompt
         try:
             sys.stdout.flush()
-            return builtins.input(prompt)
+            return self._builtin_input(prompt)
         finally:
             self._reading = False
 

@@ -52,7 +52,8 @@ class Console:
         self._error_style = dataclasses.replace(self.style, color=_wants_color(color, err))
         self._output = Output()
         self._interactive = _is_terminal(sys.stdin) and out
-        self.has_keys = keys and self._interactive
+        self.keyboard = _open_keyboard() if keys and self._interactive else None
+        self.has_keys = self.keyboard is not None
         self._suspended = False  # in the background
         self._redraw: Callable[[], None] | None = (
             None  # the terminal is lent to a prompt, which shows its line anew by this
@@ -72,6 +73,9 @@ class Console:
         """Say what is left to say and leave the terminal as it was."""
         self.take_back()
         self._output.flush_within(_END_S)
+        if self.keyboard is not None:
+            os.close(self.keyboard)
+            self.keyboard, self.has_keys = None, False
 
     # --- the foreground ---
 
@@ -105,7 +109,7 @@ class Console:
 
     @property
     def reads_keys(self) -> bool:
-        """Whether standard input belongs in the selector now."""
+        """Whether `keyboard` belongs in the selector now."""
         return self.has_keys and not self._suspended and self._redraw is None
 
     @property
@@ -118,9 +122,12 @@ class Console:
         self._suspended = not self.in_foreground
 
     def read_keys(self) -> list[Key]:
-        """The keys of the lines that were typed. To be called when standard input is readable."""
+        """The keys of the lines that were typed. To be called when `keyboard` is readable."""
+        assert self.keyboard is not None
         try:
-            data = os.read(sys.stdin.fileno(), 1024)
+            data = os.read(self.keyboard, 1024)
+        except BlockingIOError:  # the app's own input() was faster
+            return []
         except OSError:  # in the background
             self._suspended = True
             return []
@@ -242,6 +249,19 @@ def _modes() -> list[Any] | None:
     try:
         return termios.tcgetattr(sys.stdin.fileno())
     except (termios.error, ValueError):  # gone
+        return None
+
+
+def _open_keyboard() -> int | None:
+    """The terminal of standard input once more, for reads that do not wait.
+
+    Whoever else reads from it can take a line between our notice and our read, and the flag of standard input itself
+    belongs to the shell too.
+    """
+    try:
+        name = os.ttyname(sys.stdin.fileno())
+        return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:  # it has no name in this mount namespace
         return None
 
 

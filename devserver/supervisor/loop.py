@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -175,8 +174,8 @@ class Supervisor:
             wanted[channel.fileno()] = (mask, _Attend(self._tree, channel))
         if self._watcher is not None:
             wanted[self._watcher.fileno()] = (read, self._files_came)
-        if self._console.reads_keys and not self._state.prompt:
-            wanted[sys.stdin.fileno()] = (read, self._keys_came)
+        if (keyboard := self._console.keyboard) is not None and self._console.reads_keys and not self._state.prompt:
+            wanted[keyboard] = (read, self._keys_came)
         if (fd := self._console.waits_for) is not None:
             wanted[fd] = (selectors.EVENT_WRITE, self._console.flush)
         return wanted
