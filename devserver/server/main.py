@@ -16,7 +16,6 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -54,19 +53,17 @@ from devserver.server.load.chain import Resumed
 from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
-from devserver.server.web import stack, tracebacks
+from devserver.server.web import reports, stack
 from devserver.server.web.engine import CANCEL_S, Engine, new_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan
 from devserver.server.web.lines import STDERR, LineWriter
-from devserver.server.web.pages import render
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
 from devserver.server.web.streams import EventStreams
 from devserver.server.web.wsgi import WSGIAdapter
 from devserver.source import working_folder
 from devserver.target import Target, TargetKind
 from devserver.terminal import Style, request_line
-from devserver.terminal_report import report_text
 
 SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request."""
@@ -197,10 +194,7 @@ class ServerProcess:
             if scope["type"] != "http":
                 await send({"type": "websocket.close", "code": 1013, "reason": "the application is not loaded"})
                 return
-            answer = render(report, tracebacks.header(scope, b"accept"), run=self._run)
-            body = b"" if scope["method"] == "HEAD" else answer.body
-            await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
-            await send({"type": "http.response.body", "body": body})
+            await reports.answer(report, scope, send, run=self._run)
 
         return App(page, Interface.ASGI, self._target.label, Integrated(name=""), report=report)
 
@@ -338,7 +332,7 @@ class ServerProcess:
         assert self._engine is not None
         match message:
             case Serve():
-                self._engine.serve([socket.socket(fileno=fd) for fd in fds])
+                self._engine.serve(fds)
                 self._send(ServingBegan())
             case AdoptConnections(data=data):
                 for fd, read in zip(fds, data, strict=False):
@@ -391,17 +385,17 @@ class ServerProcess:
             self._send(ReadsRecorded(reads))
 
     def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None) -> Report:
-        return tracebacks.report_from_exception(
+        return reports.make_report(
             error,
             occasion,
-            request=None if scope is None else tracebacks.request_facts(scope),
+            scope=scope,
             user_roots=(self._target.app_dir, working_folder()),
             target=self._target.label,
         )
 
     def _show(self, report: Report) -> None:
         style = dataclasses.replace(self._style, width=shutil.get_terminal_size().columns)
-        text = report_text(report, style)
+        text = reports.text(report, style)
         if self._lines is None:
             sys.stdout.flush()
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs

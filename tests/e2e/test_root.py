@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from textwrap import dedent
 
 from tests.e2e.harness import DEADLINE_S, Serve, write
 
@@ -30,3 +31,40 @@ def test_the_request_log_keeps_the_time_of_the_terminal(serve: Serve, app: str) 
     match = server.wait_for_log(r"(\d\d:\d\d:\d\d)  GET /here")
     seconds = range(int(before) - 1, int(time.time()) + 2)
     assert match[1] in {time.strftime("%H:%M:%S", time.gmtime(second)) for second in seconds}
+
+
+MODULES = """
+    import sys
+
+    OURS = ("devserver", "uvicorn", "httptools", "uvloop", "websockets", "werkzeug", "pygments", "pdb", "bdb")
+    before = set(sys.modules)
+
+    def since():
+        return sorted(name for name in set(sys.modules) - before if name.partition(".")[0] in OURS)
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"TEXT {since()}".encode()]
+"""
+
+
+def test_between_a_save_and_the_first_answer_nothing_of_ours_is_imported(serve: Serve) -> None:
+    server = serve({"app.py": MODULES, "static/a.css": "a {}"}, "app:application", "--static", "/static=static")
+    server.wait_for_text("TEXT")
+    server.edit("app.py", MODULES.replace("TEXT", "SECOND"))
+    assert server.wait_for_text("SECOND").text == "SECOND []"
+    assert server.get("/static/a.css").status == 200
+    assert server.get().text == "SECOND []"
+
+
+def test_what_is_imported_late_is_ours_whatever_files_lie_about(serve: Serve, app: str) -> None:
+    """In the first server the error page and static files are imported behind the user's folder on the path."""
+    names = ("werkzeug", "pygments", "websockets", "html", "difflib", "mimetypes", "textwrap", "pdb", "code")
+    traps = {f"{name}.py": "raise RuntimeError('the user wrote this')" for name in names}
+    source = dedent(app).replace('TEXT = "one"', "")
+    server = serve({"app.py": source, "s/a.css": "a {}", **traps}, "app:application", "--static", "/s=s")
+    assert server.get("/s/a.css").status == 200
+    page = server.get(Accept="text/html")
+    assert page.status == 500
+    assert "NameError" in page.text
+    assert "the user wrote this" not in page.text

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -59,7 +60,9 @@ class Root:
     """The root checkpoint. Owns its channel and its children."""
 
     channel: Channel
+    preload: Callable[[], None]  # what may wait until the first server is on its way
     configure: Configure | None = None
+    _is_preloaded: bool = False
     _children: dict[int, _Child] = field(default_factory=dict)  # by server
 
     def freeze(self) -> Resumed:
@@ -78,6 +81,10 @@ class Root:
             self._reap()
             if self.channel.closed:
                 self._end()
+            if self._children and not self._is_preloaded:
+                self._is_preloaded = True
+                self.preload()
+                gc.freeze()
 
     def _wait(self) -> None:
         poll = select.poll()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
-from devserver.server.web import pages, tracebacks
+from devserver.server.web import reports
 
 MakeReport = Callable[[BaseException, Occasion, Scope], Report]
 
@@ -78,13 +78,7 @@ class ErrorCapture:
             self._show(report)
             if started:
                 raise AnswerCutError from error
-            await self._answer(report, scope, send)
-
-    async def _answer(self, report: Report, scope: Scope, send: Send) -> None:
-        page = pages.render(report, tracebacks.header(scope, b"accept"), run=self._run)
-        body = b"" if scope["method"] == "HEAD" else page.body
-        await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
-        await send({"type": "http.response.body", "body": body})
+            await reports.answer(report, scope, send, run=self._run)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = closed = False

@@ -18,16 +18,17 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
-from functools import partial
 from typing import Any
 
+import uvicorn.lifespan.off  # noqa: F401 - Config.load would import it between a save and the first answer
 import uvloop
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from devserver.server.asgi import ASGIApp
+from devserver.server.deferred import ours_first
 from devserver.server.web.capture import AnswerCutError
-from devserver.server.web.connections import Connection, DetachedLogger, WebSocket
+from devserver.server.web.connections import Connection, DetachedLogger
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that
@@ -42,6 +43,7 @@ _FLUSH_RETRY_S = 0.002
 _DRAIN_STEP_S = 0.01
 
 HandOver = Callable[[int, bytes], None]
+Socket = socket.socket  # as it is now: an app may replace what the module has (gevent, eventlet)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -72,7 +74,7 @@ class Engine:
             app,
             interface="asgi3",
             http=Connection,
-            ws=partial(WebSocket, self),  # type: ignore[arg-type]  # called like a class
+            ws=self._websocket,  # type: ignore[arg-type]  # called like a class
             lifespan="off",
             # Its defaults close the handlers that the user configured. `access_log=False` would take those of uvicorn.access
             # away; each connection leaves it alone instead.
@@ -100,15 +102,21 @@ class Engine:
         self._date_s = 0
         self._told_of_tls = False
 
+    def _websocket(self, **arguments: Any) -> asyncio.Protocol:
+        with ours_first():
+            from devserver.server.web.websocket import WebSocket
+        return WebSocket(self, **arguments)
+
     # --- accepting ---
 
-    def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Begin to accept. Takes the socket objects over; they are non-blocking already."""
-        self._listeners += listeners
-        for listener in listeners:
+    def serve(self, fds: Sequence[int]) -> None:
+        """Begin to accept on these listening sockets, which are non-blocking already. Takes the descriptors over."""
+        for fd in fds:
+            listener = Socket(fileno=fd)
             # The flag is set already; this is for Python's own timeout, which socket.setdefaulttimeout() has set if the app
             # called it: accept() would wait for so long.
             listener.setblocking(False)
+            self._listeners.append(listener)
             self.loop.add_reader(listener.fileno(), self._accept, listener)
 
     def stop_accepting(self) -> None:
@@ -120,7 +128,7 @@ class Engine:
 
     def adopt(self, fd: int, data: bytes) -> None:
         """Go on with a connection of the server before; `data` was read from it already. Takes the descriptor over."""
-        self._connect(socket.socket(fileno=fd), data)
+        self._connect(Socket(fileno=fd), data)
 
     def _accept(self, listener: socket.socket) -> None:
         self.turn()

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devserver.report import Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.deferred import ours_first
 from devserver.server.integration import StaticMount
 from devserver.server.web.capture import ErrorCapture, MakeReport
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
 from devserver.server.web.requestlog import RequestLog, WriteRequest
-from devserver.server.web.static import StaticFiles
 from devserver.server.web.streams import EventStreams
+
+if TYPE_CHECKING:
+    from devserver.server.web.static import StaticFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ def build(
     streams = EventStreams(app)
     stack: ASGIApp = streams
     if static:
+        with ours_first():
+            from devserver.server.web.static import StaticFiles
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
     stack = ErrorCapture(
         stack, make_report=make_report, show=show, run=run
