@@ -133,14 +133,13 @@ class Announcer:
 
     def _banner(self, server: ServerRecord) -> None:
         loaded = server.loaded
-        local, *network = self._listener.urls()
         self._console.banner(
             Banner(
                 version=__version__,
                 target=self._target.label,
                 app=loaded.name if loaded else "",
-                urls=(local,),
-                network_urls=tuple(network),
+                urls=tuple(self._listener.urls()),
+                network_urls=tuple(self._listener.network_urls()),
                 reason=self._target.reason,
                 modules=loaded.modules if loaded else None,
                 load_ms=loaded.load_ms if loaded else None,

@@ -39,14 +39,22 @@ class Listener:
     sockets: tuple[socket.socket, ...]
 
     def urls(self) -> list[str]:
-        """Where a browser finds it, the best for this machine first; network addresses follow where it is open to them."""
-        if self.sockets[0].getsockname()[0] not in ("0.0.0.0", "::"):
+        """Where a browser on this machine finds it, the best first."""
+        if not self._is_open_to_all:
             return [_url(self.host, self.port)]
-        families = [sock.family for sock in self.sockets]
         loopback = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-        hosts = [loopback[family] for family in families]
-        hosts += [address for family in families for address in network_addresses(family)]
+        return [_url(loopback[sock.family], self.port) for sock in self.sockets]
+
+    def network_urls(self) -> list[str]:
+        """Where other machines find it, if it listens on all addresses; else none, for `urls` says it."""
+        if not self._is_open_to_all:
+            return []
+        hosts = [address for sock in self.sockets for address in network_addresses(sock.family)]
         return [_url(host, self.port) for host in hosts]
+
+    @property
+    def _is_open_to_all(self) -> bool:
+        return self.sockets[0].getsockname()[0] in ("0.0.0.0", "::")
 
     def close(self) -> None:
         for sock in self.sockets:

@@ -139,6 +139,8 @@ def file_target(path: Path, attribute: Attribute | None, place: Place, reason: s
     """The target for a Python file. Raises TargetError."""
     if path.suffix != ".py" or "." in path.stem:
         hint = "rename it to a plain name.py" if ".py" in path.name else "name a module, a .py file or a folder"
+        if path.suffix in (".html", ".htm"):
+            hint = f"to serve the files of its folder:  devserver run {place.shown(path.parent).rstrip('/')}/"
         raise TargetError(f"{place.shown(path)} cannot be imported as a Python file", hint=hint)
     app_dir, name = dotted_name(path)
     if place.app_dir is not None and place.app_dir != app_dir and path.is_relative_to(place.app_dir):

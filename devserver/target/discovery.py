@@ -131,7 +131,7 @@ def _nothing(folder: Path, place: Place) -> TargetError:
             return TargetError(f"nothing to run in {folder}", hint=f"did you mean  devserver run {argument}  ?")
     if (folder / "manage.py").is_file():
         hint = "manage.py names no settings: set DJANGO_SETTINGS_MODULE"
-    elif (folder / "index.html").is_file():
+    elif any(folder.glob("*.htm*")):
         hint = f"to serve the files of this folder:  devserver run {_as_folder(place, folder)}"
     return TargetError(f"nothing to run in {folder}", hint=hint)
 

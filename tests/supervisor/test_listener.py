@@ -264,21 +264,25 @@ def test_holders(holder: Holder | None, message: str, hint: str) -> None:
 def test_url(stack: ExitStack, host: str, url: str) -> None:
     listener = opened(stack, host)
     assert listener.urls() == [url.format(port=listener.port)]
+    assert listener.network_urls() == []
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"),
+    ("host", "here", "network"),
     [
-        ("0.0.0.0", ["127.0.0.1", "192.168.1.5"]),
-        pytest.param("::", ["127.0.0.1", "[::1]", "192.168.1.5", "[fd00::5]"], marks=needs_ipv6),
-        pytest.param("0::0", ["127.0.0.1", "[::1]", "192.168.1.5", "[fd00::5]"], marks=needs_ipv6),
+        ("0.0.0.0", ["127.0.0.1"], ["192.168.1.5"]),
+        pytest.param("::", ["127.0.0.1", "[::1]"], ["192.168.1.5", "[fd00::5]"], marks=needs_ipv6),
+        pytest.param("0::0", ["127.0.0.1", "[::1]"], ["192.168.1.5", "[fd00::5]"], marks=needs_ipv6),
     ],
 )
-def test_urls_on_the_network(stack: ExitStack, monkeypatch: pytest.MonkeyPatch, host: str, expected: list[str]) -> None:
+def test_urls_on_the_network(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, host: str, here: list[str], network: list[str]
+) -> None:
     known = {socket.AF_INET: ["192.168.1.5"], socket.AF_INET6: ["fd00::5"]}
     monkeypatch.setattr(module, "network_addresses", known.__getitem__)
     listener = opened(stack, host)
-    assert listener.urls() == [f"http://{name}:{listener.port}/" for name in expected]
+    assert listener.urls() == [f"http://{name}:{listener.port}/" for name in here]
+    assert listener.network_urls() == [f"http://{name}:{listener.port}/" for name in network]
 
 
 def test_zones_are_escaped() -> None:

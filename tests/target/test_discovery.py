@@ -113,6 +113,7 @@ def test_several(find: Find, files: Mapping[str, str], commands: list[str]) -> N
         ({"script.py": "print()"}, "name it"),
         ({"manage.py": "print()"}, "manage.py names no settings: set DJANGO_SETTINGS_MODULE"),
         ({"index.html": ""}, "to serve the files of this folder:  devserver run ."),
+        ({"about.html": ""}, "to serve the files of this folder:  devserver run ."),
     ],
 )
 def test_nothing(find: Find, tmp_path: Path, files: Mapping[str, str], hint: str) -> None:

@@ -301,6 +301,11 @@ def test_a_name_with_a_dash_can_be_served(find: Find) -> None:
         ("mysite.wsgi.py", "no file mysite.wsgi.py", "did you mean mysite/wsgi.py or mysite.wsgi?"),
         ("mysite/wsgi.application", "no file mysite/wsgi.application", "did you mean mysite/wsgi.py:application?"),
         ("readme.txt", "readme.txt cannot be imported as a Python file", "name a module"),
+        (
+            "mysite/templates/x.html",
+            "mysite/templates/x.html cannot be imported as a Python file",
+            "to serve the files of its folder:  devserver run mysite/templates/",
+        ),
         ("app.dev.py", "app.dev.py cannot be imported as a Python file", "rename it"),
         ("mysite/wsgi.py:app", "`mysite.wsgi` has `application`, not `app`", "mysite.wsgi:application"),
         ("mysite/templates/:app", "mysite/templates is a folder: it has no `app`", None),
