@@ -303,6 +303,10 @@ class Supervisor:
     def _files_came(self) -> None:
         assert self._watcher is not None
         batch = self._watcher.take()
+        # A server tells that it writes a file before it does: hear that before the event is weighed.
+        for channel in self._tree.channels():
+            if not channel.closed:
+                self._tree.attend(channel)
         if batch.failed:
             self._console.warning(batch.failed)
         if batch.paths or batch.rescan:
