@@ -18,13 +18,12 @@ class GreenThreadsIntegration(Integration):
 
     name = ""
 
-    def __init__(self, name: str, module: str, function: str, argument: str, patch: str, instead: str) -> None:
+    def __init__(self, name: str, module: str, function: str, argument: str, hint: str) -> None:
         self.name = name
         self._module = module
         self._function = function
         self._argument = argument
-        self._patch = patch  # the call that patches, for people
-        self._instead = instead  # what patches without such a call
+        self._hint = hint
 
     def applies(self, app: object, modules: Container[str]) -> bool:
         return self._module in modules and bool(getattr(sys.modules[self._module], self._function)(self._argument))
@@ -32,15 +31,23 @@ class GreenThreadsIntegration(Integration):
     def loaded(self, app: object) -> Integrated:
         raise DevServerError(
             f"{self.name} has replaced the threads of the standard library, and devserver needs real ones",
-            hint=f"take {self._patch} out of the app; in production {self._instead} patches by itself, before it loads the app",
+            hint=self._hint,
         )
 
 
 GREEN_THREADS = (
     GreenThreadsIntegration(
-        "gevent", "gevent.monkey", "is_module_patched", "threading", "monkey.patch_all()", "gunicorn -k gevent"
+        "gevent",
+        "gevent.monkey",
+        "is_module_patched",
+        "threading",
+        "take monkey.patch_all() out of the app; in production gunicorn -k gevent patches before it loads the app",
     ),
     GreenThreadsIntegration(
-        "eventlet", "eventlet.patcher", "is_monkey_patched", "thread", "monkey_patch()", "gunicorn -k eventlet"
+        "eventlet",
+        "eventlet.patcher",
+        "is_monkey_patched",
+        "thread",
+        "take eventlet.monkey_patch() out of the app; in production patch in the module that starts its server",
     ),
 )

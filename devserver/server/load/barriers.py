@@ -26,7 +26,10 @@ def _listening_sockets() -> list[str]:
         try:
             if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                 continue
+            blocking = os.get_blocking(int(name))
             with socket.socket(fileno=os.dup(int(name))) as sock:
+                # Under socket.setdefaulttimeout() that has changed the mode, also of the app's own descriptor.
+                os.set_blocking(int(name), blocking)
                 if _SO_ACCEPTCONN is None or not sock.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN):
                     continue
                 address = sock.getsockname()

@@ -1,13 +1,13 @@
 """Lines of the server's own for the terminal: in order with the app's prints, never blocking.
 
 Runs in the server, on its loop's thread. A line is written at once; while the reader takes no more, lines are kept and written
-later, so that a terminal halted by Ctrl-S does not halt the server.
+later, so that a terminal halted by Ctrl-S does not halt the server. The app's prints go out line by line (main.py sees to that);
+half a line of theirs is not flushed for the sake of the order, for a thread may be in the middle of its print().
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from devserver.output import Output
 
@@ -25,8 +25,6 @@ class LineWriter:
     def write(self, line: str, fd: int = STDOUT) -> None:
         """Write `line` (without its end) now, or as soon as the reader takes it. To be called on the loop's thread."""
         waited = self._output.waits_for is not None
-        if not waited and self._output.is_ready(fd):
-            _flush_prints()
         self._output.write(fd, line + "\n")
         if not waited and self._output.waits_for is not None:
             self._loop.call_later(_RETRY_S, self._retry)
@@ -39,11 +37,3 @@ class LineWriter:
     def _retry(self) -> None:
         if not self._output.flush():
             self._loop.call_later(_RETRY_S, self._retry)
-
-
-def _flush_prints() -> None:
-    """What the app has printed without a line end comes before this line."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):  # the app put something else in its place
-        pass

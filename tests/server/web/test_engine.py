@@ -132,9 +132,9 @@ async def listening() -> AsyncIterator[socket.socket]:
         yield listener
 
 
-def copy(listener: socket.socket) -> socket.socket:
-    """As a server gets it: a descriptor of its own, made into a socket."""
-    return socket.socket(fileno=os.dup(listener.fileno()))
+def copy(listener: socket.socket) -> int:
+    """As a server gets it: a descriptor of its own."""
+    return os.dup(listener.fileno())
 
 
 def says(text: str) -> ASGIApp:
@@ -394,7 +394,7 @@ def test_a_default_timeout_of_the_user_does_not_block_the_loop() -> None:
     run(main())
 
 
-def test_running_out_of_descriptors_pauses() -> None:
+def test_running_out_of_descriptors_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     class Exhausted(socket.socket):
         accepts = 0
         exhausted = True
@@ -408,7 +408,8 @@ def test_running_out_of_descriptors_pauses() -> None:
     async def main() -> None:
         async with listening() as listener:
             server = Server(says("x"))
-            server.engine.serve([Exhausted(fileno=os.dup(listener.fileno()))])
+            monkeypatch.setattr("devserver.server.web.engine.Socket", Exhausted)
+            server.engine.serve([copy(listener)])
             async with Client(listener.getsockname()[1]) as client:
                 while not server.notices:
                     await asyncio.sleep(0)
