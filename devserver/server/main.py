@@ -66,7 +66,7 @@ from devserver.target import Target, TargetKind
 from devserver.terminal import Style, request_line
 
 SHUTDOWN_S = 0.6
-"""What the app's own shutdown gets after the last request."""
+"""What the app's own shutdown gets after the last request at least; else what is left of the grace."""
 _FLUSH_S = 0.5
 
 
@@ -242,7 +242,8 @@ class ServerProcess:
             await self._end_threads(app.wsgi, deadline)
         if app.has_lifespan:
             try:
-                await asyncio.wait_for(lifespan.shutdown(), SHUTDOWN_S)
+                left = deadline - self._prompts.clock()
+                await asyncio.wait_for(lifespan.shutdown(), max(left, SHUTDOWN_S))
             except TimeoutError:
                 self._send(Noticed("the lifespan shutdown did not end in time", warning=True))
             except BaseException as error:
