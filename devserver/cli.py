@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Run the command of `sys.argv` and exit with its status."""
+    _open_closed_streams()
     sys.exit(execute(sys.argv))
 
 
@@ -92,6 +93,15 @@ def execute(
         raise
     _abandon(root)
     return status
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream was closed (`devserver run <&-`): else our sockets get its number, and output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: its own, for those below are open
+            os.set_inheritable(fd, True)
+            setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115
 
 
 def _target(configuration: Configuration, cwd: str) -> Target:
