@@ -19,7 +19,6 @@ import builtins
 import cmd
 import ctypes
 import os
-import pdb  # noqa: F401 - so that a breakpoint does not import it between two requests
 import signal
 import sys
 import threading
@@ -83,7 +82,7 @@ class Prompts:
     def install(self) -> None:
         """Take over where debuggers begin, continue and read. Once per process, on the main thread."""
         begin, proceed, leave = bdb.Bdb.set_trace, bdb.Bdb.set_continue, bdb.Bdb.set_quit
-        stops = bdb.Bdb.stop_here
+        dispatch = bdb.Bdb.trace_dispatch
 
         def set_trace(debugger: bdb.Bdb, frame: FrameType | None = None, *args: Any, **kwargs: Any) -> Any:
             self.open()
@@ -97,11 +96,16 @@ class Prompts:
             leave(debugger)
             self.close()
 
-        def stop_here(debugger: bdb.Bdb, frame: FrameType) -> bool:
-            # Who steps out of a view is not interested in who called it.
-            return not is_own_code(frame.f_code.co_filename) and stops(debugger, frame)
+        def trace_dispatch(debugger: bdb.Bdb, frame: FrameType, event: str, arg: Any) -> Any:
+            if not is_own_code(frame.f_code.co_filename):
+                return dispatch(debugger, frame, event, arg)
+            # Only frames that were there before the app's have events other than call (and return, when they wait): who
+            # stepped out of the app is back in the server, whose code is of no interest. Go on, as by `continue`.
+            if event in ("line", "exception") and not debugger.quitting:
+                debugger.set_continue()
+            return None
 
-        bdb.Bdb.stop_here = stop_here  # type: ignore[method-assign, assignment]
+        bdb.Bdb.trace_dispatch = trace_dispatch  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_trace = set_trace  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_continue = set_continue  # type: ignore[method-assign, assignment]
         bdb.Bdb.set_quit = set_quit  # type: ignore[method-assign, assignment]

@@ -177,9 +177,10 @@ def _want(state: State, wanted: Wanted) -> Step:
     """A load is wanted. A restart that is wanted already is not weakened to a resume."""
     if state.wanted is Wanted.RESTART:
         wanted = Wanted.RESTART
+    told = state.wanted is not Wanted.NOTHING
     state = replace(state, wanted=wanted)
     if state.prompt:
-        return state, [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
+        return state, [] if told else [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
     return _load_if_possible(state)
 
 

@@ -23,6 +23,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.e2e.harness import Serve
+
 pytestmark = pytest.mark.e2e
 
 Body: TypeAlias = dict[str, Any]
@@ -74,6 +76,7 @@ class Editor:
     def __init__(self, source: Path, port: int, log: Path) -> None:
         self.source = source
         self.log = log
+        self._configured = False
         self.sessions: list[Session] = []
         self.stops: list[tuple[Session, int]] = []  # with the thread that stopped
         self._attach({"connect": {"host": "127.0.0.1", "port": port}, "subProcess": True, "justMyCode": True})
@@ -116,8 +119,13 @@ class Editor:
                 self._attach(configuration)
             case {"type": "event", "event": "stopped", "body": {"threadId": thread}}:
                 self.stops.append((session, thread))
-            case {"type": "response", "request_seq": number}:
+            case {"type": "response", "request_seq": number, "command": command}:
                 session.answers[number] = message
+                self._configured = self._configured or command == "configurationDone"
+
+    def has_breakpoint(self) -> bool:
+        """Whether the first process has been told of it."""
+        return self._configured
 
     def wait_for_stop(self) -> tuple[str, int]:
         """File and line where the app stops next; it goes on afterwards."""
@@ -155,8 +163,7 @@ def debugged(project: Path, log: Path, port: int) -> Iterator[subprocess.Popen[b
 def test_a_breakpoint_stops_the_app_before_and_after_a_save(project: Path, tmp_path: Path) -> None:
     source, log = project / "app.py", tmp_path / "log"
     source.write_text(APP)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = _free_port()
     with debugged(project, log, port), ThreadPoolExecutor(1) as client:
         with closing(_connect(source, port, log)) as editor:
             editor.run_until(lambda: "http://" in log.read_text(), "the address")
@@ -175,6 +182,24 @@ def test_a_breakpoint_stops_the_app_before_and_after_a_save(project: Path, tmp_p
             assert answer.result() == b"two"
 
 
+def test_an_app_that_listens_for_the_debugger_is_restarted_with_its_port(serve: Serve, project: Path) -> None:
+    """The port is free again before the new code asks for it; the editor attaches once more."""
+    port = _free_port()
+    listening = f"{APP}\nimport debugpy\ndebugpy.listen(('127.0.0.1', {port}))\n"
+    server = serve({"app.py": listening}, "app.py")
+    log = project.parent / "log"  # the log is the harness's
+    log.touch()
+    for text in ("one", "two", "three"):
+        server.edit("app.py", listening.replace("one", text))
+        server.wait_for_text(text)
+        with ThreadPoolExecutor(1) as client, closing(_connect(project / "app.py", port, log)) as editor:
+            editor.run_until(editor.has_breakpoint, "the breakpoint to be set")
+            answer = client.submit(server.get)
+            assert editor.wait_for_stop() == (str(project / "app.py"), LINE)
+            editor.run_until(answer.done, "the answer")
+            assert answer.result().text == text
+
+
 def _connect(source: Path, port: int, log: Path) -> Editor:
     deadline = time.monotonic() + DEADLINE_S
     while True:
@@ -184,6 +209,12 @@ def _connect(source: Path, port: int, log: Path) -> Editor:
             if time.monotonic() > deadline:
                 pytest.fail(f"debugpy does not listen:\n{log.read_text()}")
             time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _get(url: str) -> bytes:

@@ -235,6 +235,7 @@ def test_a_root_that_is_killed_is_replaced_a_few_times() -> None:
 def test_while_a_prompt_is_open_a_change_waits() -> None:
     life = serving().after(events.PromptOpened(1), events.ResumeDecided())
     assert life.commands == [commands.Tell(Notice.WAITING_FOR_PROMPT, 1)]
+    assert life.after(events.ResumeDecided()).commands == [], "said once"
     life.after(events.PromptClosed(1))
     assert commands.LetDrain(1) in life.commands
     assert commands.Resume(2) in life.commands
