@@ -50,6 +50,7 @@ class Changes:
         roots: Sequence[str],
         *,
         current: Callable[[], ServerRecord | None],
+        hear: Callable[[], None],
         decided: Callable[[Decision], None],
         call_later: Callable[[float, Callable[[], None]], None],
     ) -> None:
@@ -57,6 +58,7 @@ class Changes:
         self._roots = roots
         self._signer = Signer()
         self._current = current
+        self._hear = hear
         self._decided = decided
         self._call_later = call_later
         self._env_file = options.env_file and os.path.abspath(options.env_file)
@@ -147,6 +149,9 @@ class Changes:
         return (self._root_reads, record.reads)
 
     def _weigh(self, changes: tuple[Change, ...], touched: set[str], record: ServerRecord) -> None:
+        if changes:
+            # A server says that it is about to write before it does: what was seen on the disk was announced by now.
+            self._hear()
         rules = Rules(
             template_roots=record.loaded.template_roots if record.loaded else (),
             static_roots=record.loaded.static_roots if record.loaded else (),

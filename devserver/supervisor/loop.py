@@ -106,6 +106,7 @@ class Supervisor:
             self._rules,
             self._roots,
             current=self._current_record,
+            hear=self._hear,
             decided=self._decided,
             call_later=self._call_later,
         )
@@ -303,10 +304,6 @@ class Supervisor:
     def _files_came(self) -> None:
         assert self._watcher is not None
         batch = self._watcher.take()
-        # A server tells that it writes a file before it does: hear that before the event is weighed.
-        for channel in self._tree.channels():
-            if not channel.closed:
-                self._tree.attend(channel)
         if batch.failed:
             self._console.warning(batch.failed)
         if batch.paths or batch.rescan:
@@ -317,6 +314,12 @@ class Supervisor:
             self._changes.when_saved(lambda: self._events.append(event))
         else:
             self._events.append(event)
+
+    def _hear(self) -> None:
+        """Take in all that processes have said by now."""
+        for channel in self._tree.channels():
+            if not channel.closed:
+                self._tree.attend(channel)
 
     def _reads_arrived(self, server: ServerRecord, reads: Sequence[Read]) -> None:
         if self._watcher is not None:

@@ -26,6 +26,7 @@ class Desk:
         self.folder = folder
         self.now = 100.0
         self.decisions: list[Decision] = []
+        self.said: list[Callable[[], None]] = []  # what arrives when somebody listens
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.server: ServerRecord | None = self.new_server(1)
         options = options or Options()
@@ -34,6 +35,7 @@ class Desk:
             IgnoreRules.from_options(options.reload_include, options.reload_exclude, folder),
             [str(folder)],
             current=lambda: self.server,
+            hear=lambda: self.said.pop()() if self.said else None,
             decided=self.decisions.append,
             call_later=lambda seconds, act: self.timers.append((self.now + seconds, act)),
         )
@@ -195,6 +197,16 @@ def test_reads_of_another_server_do_not_count(desk: Desk) -> None:
     old.reads.add([Read(ReadKind.FILE, path, sign_content(b"old"), position=1)])
     desk.changes.read(old, [path])
     assert desk.after(1.0) == []
+
+
+def test_what_the_app_is_about_to_write_is_heard_in_time(desk: Desk) -> None:
+    """Its announcement is in the channel before the file is on the disk, and the event may be noticed first."""
+    path = desk.write("cache.json", "old")
+    desk.has_read(path, ReadKind.FILE, loading=False)
+    desk.write("cache.json", "new")
+    desk.said.append(lambda: desk.has_read(path, ReadKind.WRITTEN, loading=False))
+    assert desk.sees(path) == []
+    assert desk.said == []
 
 
 # --- what was acted on ---
