@@ -554,6 +554,31 @@ def test_a_request_in_flight_is_finished_then_its_connection_is_handed_over() ->
     run(main())
 
 
+def test_what_goes_on_after_its_answer_is_waited_for_and_no_longer() -> None:
+    """Background tasks end without a word of their connection, which is the new server's by then."""
+
+    async def main() -> None:
+        answered, go = asyncio.Event(), asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await says("old")(scope, receive, send)
+            answered.set()
+            await go.wait()
+
+        async with succession(app) as (old, new, port), Client(port) as client:
+            await client.ask("old")
+            await answered.wait()
+            old.begin_drain(new.engine)
+            await client.ask("new")
+            drained = asyncio.ensure_future(old.finish(DEADLINE_S * 10))
+            await asyncio.sleep(0.01)
+            assert not drained.done()
+            go.set()
+            await drained
+
+    run(main())
+
+
 def test_pipelined_requests_are_all_answered() -> None:
     async def main() -> None:
         app = Gated()
