@@ -10,6 +10,10 @@ EXAMPLE := docs/examples/django_project
 VERSIONS := 3.11 3.12 3.13
 ARGS ?=
 
+# Processes start by the hundred in the tests: without bytecode each of them would compile the package again.
+TESTED := env -u PYTHONDONTWRITEBYTECODE $(PY)
+SUITE := pytest -n 2 --dist worksteal
+
 # An interpreter counts if it runs (a pyenv shim may not), is new enough and can make environments.
 USABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYENV := $${PYENV_ROOT:-$$HOME/.pyenv}/versions
@@ -48,7 +52,13 @@ run: $(VENV)/.run-installed ## serve the example Django project with reload (mak
 
 .PHONY: test
 test: debian-test $(VENV)/.dev-installed ## install all that the tests need, then run the whole suite
-	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(TESTED) -m $(SUITE) $(ARGS)
+
+.PHONY: coverage
+coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage of every process, least covered modules first
+	$(PY) -m coverage erase
+	$(TESTED) -m coverage run -m $(SUITE) $(ARGS); status=$$?; \
+	$(PY) -m coverage combine --quiet && $(PY) -m coverage report && exit $$status
 
 .PHONY: test-all
 test-all: ## the suite under Python 3.11, 3.12 and 3.13

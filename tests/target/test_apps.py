@@ -60,6 +60,7 @@ def test_it_is_written_as_it_was_read() -> None:
 _literals = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 
 

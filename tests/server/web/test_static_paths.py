@@ -153,7 +153,7 @@ def test_undecodable_bytes_of_the_path_are_kept() -> None:
     assert decoded_path({"path": "/\ud800"}) == "/?"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=300)
 @given(
     st.lists(
         st.sampled_from(
