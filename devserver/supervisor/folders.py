@@ -155,7 +155,7 @@ class FolderTree:
         """Walk folders: all in them that is not ignored is returned, folders that are not known yet become `fresh`."""
         seen: set[str] = set()
         visited: set[str] = set()
-        pending = list(tops)
+        pending = [top for top in tops if not self._lies_in_pruned(top)]
         while pending:
             folder = pending.pop()
             if folder in visited:
@@ -310,6 +310,14 @@ class FolderTree:
     def is_pruned(self, folder: str) -> bool:
         """Whether the folder is not entered because of what lies in it."""
         return folder in self._pruned or any(os.path.lexists(f"{folder}/{marker}") for marker in MARKERS)
+
+    def _lies_in_pruned(self, folder: str) -> bool:
+        """It was to be walked before somebody saw what the folder around it is."""
+        while folder not in self.roots.real and folder not in ("", "/"):
+            folder = folder.rpartition("/")[0]
+            if folder in self._pruned:
+                return True
+        return False
 
     def _prune(self, folder: str) -> None:
         self._retired |= {known for known in self.folders if _is_inside(known, folder)}

@@ -44,6 +44,22 @@ def test_survey_names_what_counts_and_nothing_else(project: Path) -> None:
     assert tree.take_fresh() == set()
 
 
+def test_an_environment_in_the_making(project: Path) -> None:
+    """Its folders come before the file that tells what it is, and may be waiting to be walked when that comes."""
+    tree = surveyed(project)
+    later, inside = project / "later", project / "later/lib/python3"
+    inside.mkdir(parents=True)
+    outcome = tree.digest([(ADDED, str(later))])
+    tree.survey(outcome.surveys)
+    assert str(inside) in tree.folders
+    (inside / "site-packages").mkdir()
+    (later / "pyvenv.cfg").touch()
+    outcome = tree.digest([(ADDED, str(inside / "site-packages")), (ADDED, str(later / "pyvenv.cfg"))])
+    tree.survey(outcome.surveys)
+    assert not [folder for folder in tree.folders if folder.startswith(str(later))]
+    assert tree.take_retired() == {str(later), str(later / "lib"), str(inside)}
+
+
 def test_more_folders_than_the_limit(project: Path) -> None:
     tree = surveyed(project, tree=FolderTree(IgnoreRules(), limit=2))
     assert len(tree.folders) == 2
