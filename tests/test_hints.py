@@ -298,6 +298,12 @@ def test_templates() -> None:
     assert "  /project/templates/a.html" in only(advice_for(first)).text
 
 
+def test_no_loop_at_import() -> None:
+    first = error("RuntimeError", "no running event loop")
+    assert "lifespan" in only(advice_for(first)).text
+    assert advice_for(first, occasion=Occasion.REQUEST) == ()
+
+
 @pytest.mark.parametrize(("type_name", "line"), [("EOFError", "name = input('name? ')"), ("OSError", "input()")])
 def test_input_has_nobody_to_ask(type_name: str, line: str) -> None:
     first = raised_in(error(type_name, "EOF when reading a line"), "app.py", line=line)

@@ -33,6 +33,7 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("RecursionError", language.endless_recursion),
     ("SystemExit", language.exit_at_import),
     ("bdb.BdbQuit", language.left_debugger),
+    ("RuntimeError", language.no_loop_at_import),
     ("EOFError", language.nobody_to_ask),
     ("OSError", language.nobody_to_ask),
     ("sqlite3.OperationalError", frameworks.missing_table),

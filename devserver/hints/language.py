@@ -61,6 +61,14 @@ def endless_recursion(case: Case) -> Advice | None:
     return Advice(f"A function calls itself without end{where}: it needs a case in which it returns without calling.")
 
 
+def no_loop_at_import(case: Case) -> Advice | None:
+    if case.report.occasion is not Occasion.LOAD or not case.matched(r"^no running event loop"):
+        return None
+    return Advice(
+        "No event loop runs yet while the app is imported: do this in the startup part of the app's lifespan."
+    )
+
+
 def nobody_to_ask(case: Case) -> Advice | None:
     """`input()` where nobody types: standard input is at its end, or belongs to the terminal's other processes."""
     frame = case.error.frames[-1] if case.error.frames else None

@@ -54,7 +54,7 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
-from devserver.server.web.engine import CANCEL_S, Engine, new_event_loop
+from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan
 from devserver.server.web.lines import STDERR, LineWriter
@@ -123,7 +123,7 @@ class ServerProcess:
         self._prepare_process()
         began = time.perf_counter()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
-        loop = new_event_loop()
+        loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
             loop.run_until_complete(self._serve(app, began))

@@ -52,6 +52,19 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def choose_event_loop() -> asyncio.AbstractEventLoop:
+    """The loop that the app's import left as the current one (`asyncio.get_event_loop()`), else a new one.
+
+    What the import put on its loop, tasks and patches, would be on none that runs otherwise.
+    """
+    # `get_event_loop` itself would make one, and `get_event_loop_policy` warns from Python 3.14 on.
+    policy = getattr(asyncio.events, "_event_loop_policy", None)
+    loop = getattr(getattr(policy, "_local", None), "_loop", None)
+    if isinstance(loop, asyncio.AbstractEventLoop) and not loop.is_closed():
+        return loop
+    return new_event_loop()
+
+
 class Engine:
     """Serves one ASGI app on listening sockets that others own too."""
 
