@@ -108,7 +108,8 @@ def banner(facts: Banner, style: Style = PLAIN) -> str:
     if loaded:
         lines.append(f"  loaded {loaded}" + ("; a saved change restarts it" if facts.reload else ""))
     if not facts.is_loaded:
-        lines.append(f"  {paint('not loaded yet:', Paint.WARNING)} the page tells why; a saved change loads it again")
+        then = "; a saved change loads it again" if facts.reload else ""
+        lines.append(f"  {paint('not loaded yet:', Paint.WARNING)} the page tells why{then}")
     lines.append(f"  {paint('for development only, not for production', Paint.FAINT)}")
     keys = ["r + Enter restarts"] if facts.reload else []
     if facts.keys:

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from devserver import __version__
 from devserver.lastwords import report_from_death
+from devserver.messages import LoadEnded
 from devserver.options import Options
 from devserver.source import working_folder
 from devserver.supervisor.commands import Notice, Tell
@@ -78,12 +79,14 @@ class Announcer:
                     console.changed(self._names, "failed to load", event=self._event)
                 console.report(tell.report)
             case Notice.HANGS:
+                self._announce_without_app()
                 console.warning(f"{self._target.label} is still loading; the page shows where it is")
                 if tell.report is not None:
                     console.report(tell.report)
             case Notice.DIED_LOADING | Notice.DIED_SERVING:
                 self._died(tell, last_words, loading=tell.notice is Notice.DIED_LOADING)
             case Notice.GAVE_UP:
+                self._announce_without_app()
                 console.warning("it keeps dying at its start; waiting for a change")
             case Notice.WAITING_FOR_PROMPT:
                 console.notice("a change is waiting until the debugger prompt is closed")
@@ -112,16 +115,17 @@ class Announcer:
         loaded = server.loaded
         if not self._announced:
             self._announced = True
-            self._banner(server)
+            self._banner(loaded)
         elif loaded is not None:
+            is_first = not self._names  # and came so late that the address was told before
             self._console.changed(
-                self._names,
-                "restarted",
+                (self._target.label,) if is_first else self._names,
+                "serving" if is_first else "restarted",
                 modules=loaded.modules,
                 elapsed_ms=(time.monotonic() - self._began) * 1000,
                 fixed=self._was_broken,
                 reason=self._reason,
-                event=self._event,
+                event="is loaded" if is_first else self._event,
             )
         if loaded is not None:
             self._was_broken = False
@@ -131,8 +135,13 @@ class Announcer:
                     self._console.notice(notice)
         self._names = ()
 
-    def _banner(self, server: ServerRecord) -> None:
-        loaded = server.loaded
+    def _announce_without_app(self) -> None:
+        """There is a page before there is an app: say where."""
+        if not self._announced:
+            self._announced = True
+            self._banner(None)
+
+    def _banner(self, loaded: LoadEnded | None) -> None:
         self._console.banner(
             Banner(
                 version=__version__,

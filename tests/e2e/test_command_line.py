@@ -224,6 +224,24 @@ def test_what_only_the_import_tells_is_shown_as_a_page(serve: Serve) -> None:
     server.wait_for_text("one")
 
 
+@pytest.mark.parametrize(
+    ("beginning", "shown"),
+    [
+        ("import os, time\nwhile not os.path.exists('go.txt'): time.sleep(0.01)\n", "still loading"),
+        ("import os\nif not os.path.exists('go.txt'): os._exit(3)\n", "exited with code 3"),
+    ],
+    ids=["hangs", "dies"],
+)
+def test_the_address_is_told_before_there_is_an_app(serve: Serve, beginning: str, shown: str) -> None:
+    server = serve({"app.py": beginning + saying("one")})
+    assert "not loaded yet: the page tells why" in server.log
+    assert server.wait_for_text(shown).status >= 500
+    server.edit("go.txt", "")
+    server.wait_for_text("one")
+    server.wait_for_log(r"app:application is loaded: serving, 1 module|go.txt changed: restarted")
+    assert server.log.count(f"devserver {__version__}") == 1
+
+
 # --- addresses ---
 
 
