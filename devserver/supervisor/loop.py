@@ -360,6 +360,7 @@ class Supervisor:
 
     def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:
         self._pace.in_use()
+        self._run_events()  # what is told of the load before has causes of its own
         current = self._state.current
         overtakes = current is not None and current.phase is state.Phase.LOADING
         self._announcer.because(names, event, reason, overtakes=overtakes)

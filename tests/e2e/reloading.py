@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 from tests.e2e.harness import DevServer, Serve
 
 MARK = "marks/mark.css"
@@ -52,6 +54,13 @@ class Reloading:
 
         lines = self.server.wait_for(told, "a change line")
         return lines if lines != [f"{MARK}: refreshed"] else []
+
+    def settle(self) -> None:
+        """Wait until the line of what went before is there and nothing follows: an answer can be faster than its line."""
+        for _ in range(20):
+            if not self.after(lambda: None):
+                return
+        pytest.fail(f"there is no end of changes\n{self.server.log}")
 
     def stays(self, act: Callable[[], object]) -> None:
         """Do something that must not lead to anything."""

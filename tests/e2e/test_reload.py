@@ -28,10 +28,10 @@ def test_a_save_is_one_restart_whatever_the_editor_does(serve: Serve, app: str, 
             save(reloading.project / "app.py", dedent(app).replace("one", text))
         except PausedTooLongError:
             server.wait_for_text(text)
-            reloading.stays(lambda: None)
+            reloading.settle()
             continue
         server.wait_for_text(text)
-        reloading.stays(lambda: None)  # nothing comes after it
+        reloading.settle()
         assert "Error" not in server.log.removeprefix(log)
         assert reloading.loads() == loads + 1
         assert "app.py: restarted, 1 module" in reloading.lines()
@@ -180,7 +180,7 @@ def test_twenty_saves_in_quick_succession_end_in_the_last_state(serve: Serve, ap
     for number in range(20):
         reloading.server.edit("app.py", app.replace("one", f"save {number:02}"))
     reloading.server.wait_for_text("save 19")
-    reloading.stays(lambda: None)
+    reloading.settle()
     assert reloading.server.get().text == "save 19"
     assert reloading.loads() <= 20
 

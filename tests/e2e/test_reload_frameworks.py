@@ -252,7 +252,7 @@ def test_jinja2_templates_without_a_restart(serve: Serve, framework: str) -> Non
     server.wait_for_text("part six")
     assert server.server_pid() == pid
     assert reloading.loads() == 0
-    reloading.after(lambda: None)  # the lines of the edits are there
+    reloading.settle()
     reloading.stays(part.touch)
 
 

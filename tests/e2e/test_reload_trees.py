@@ -31,7 +31,7 @@ def test_300_files_at_once(serve: Serve, kind: str) -> None:
     assert reloading.server.get().text == "300 ['one']"
     write(reloading.project, _package(300, "two"))
     reloading.server.wait_for_text("300 ['two']")
-    reloading.stays(lambda: None)
+    reloading.settle()
 
 
 # --- git ---
@@ -66,7 +66,7 @@ def test_a_checkout_is_one_or_two_restarts(serve: Serve, project: Path, count: i
         before = reloading.loads()
         git(project, "checkout", "-q", branch)
         server.wait_for_text(text)
-        reloading.stays(lambda: None)
+        reloading.settle()
         assert server.get().text == text
         assert before < reloading.loads() <= before + 2
     assert "failed to load" not in server.log
@@ -144,6 +144,7 @@ def test_the_project_folder_is_replaced(serve: Serve, app: str, tmp_path: Path, 
 
     exchange()
     reloading.server.wait_for_text("two")
+    reloading.settle()
     reloading.stays(lambda: (tmp_path / "aside/part.py").write_text("TEXT = 'not this'"))
     reloading.restarts(lambda: reloading.server.edit("pkg/part.py", "TEXT = 'three'"), "three")
 
