@@ -110,7 +110,7 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules) -> 
         if not rules.checkpoints:
             return Restart(paths, "checkpoints are off")
         if deepest < 0:
-            return Restart(paths, "it was read before the first checkpoint")
+            return Restart(paths, "in a fresh interpreter")
         return Resume(deepest, paths)
     if refreshes:
         paths = tuple(dict.fromkeys(refreshes))

@@ -366,7 +366,7 @@ def test_the_shown_paths() -> None:
 
 def test_a_restart_says_why() -> None:
     decision = decide([change("/app/.env")], chain(read(FILE, "/app/.env", position=0)), Rules())
-    assert decision == Restart(("/app/.env",), "it was read before the first checkpoint")
+    assert decision == Restart(("/app/.env",), "in a fresh interpreter")
 
 
 def test_a_chain_without_a_checkpoint_restarts() -> None:
