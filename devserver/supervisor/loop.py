@@ -143,6 +143,7 @@ class Supervisor:
 
     def run(self) -> int:
         self._take_signals()
+        self._tree.reap_roots()  # a root may have ended before its end could be signalled
         try:
             if self._options.reload:
                 self._start_watching()
@@ -304,8 +305,6 @@ class Supervisor:
     def _files_came(self) -> None:
         assert self._watcher is not None
         batch = self._watcher.take()
-        if batch.failed:
-            self._console.warning(batch.failed)
         if batch.paths or batch.rescan:
             self._changes.seen(batch.paths, rescan=batch.rescan)
 
