@@ -42,6 +42,8 @@ HELP = (
     "q + Enter  end, as Ctrl-C does",
 )
 
+_MAX_EMPTY_READS = 10
+
 
 class Console:
     """The terminal of the command."""
@@ -54,10 +56,10 @@ class Console:
         self._interactive = _is_terminal(sys.stdin) and out
         self.keyboard = _open_keyboard() if keys and self._interactive else None
         self.has_keys = self.keyboard is not None
+        self._empty_reads = 0
         self._suspended = False  # in the background
-        self._redraw: Callable[[], None] | None = (
-            None  # the terminal is lent to a prompt, which shows its line anew by this
-        )
+        # While the terminal is lent to a prompt: has it show its line anew.
+        self._redraw: Callable[[], None] | None = None
         self._modes: list[Any] | None = None  # of the terminal, before it was lent
         if self._interactive:
             # In the background a read would stop the command; ignored, it fails with EIO instead. Likewise to set the modes.
@@ -131,7 +133,9 @@ class Console:
         except OSError:  # in the background
             self._suspended = True
             return []
-        if not data:  # Ctrl-D, or the terminal is gone
+        # Nothing: Ctrl-D, or a shell has just changed the terminal's mode. Again and again: the terminal is gone.
+        self._empty_reads = 0 if data else self._empty_reads + 1
+        if self._empty_reads > _MAX_EMPTY_READS:
             self.has_keys = False
         keys = []
         for word in data.decode(errors="replace").split():
