@@ -3,8 +3,8 @@
 Runs in the supervisor, inside `loop.py`, which turns what happens outside into events and carries the commands out. Here is no
 process, socket, clock or print. Rules that hold:
 
-- At most one server is loading or serving (`current`), at most one drains, at most one stands in with a page for one that hangs
-  or died.
+- At most one server is loading or serving (`current`), at most one stands in with a page for one that hangs or died; those before
+  them drain side by side, each with a deadline of its own, so a save soon after another cuts nothing short.
 - The old server stops accepting the moment a change is acted on; connections wait in the backlog until the new one serves.
 - A newer change overtakes a running load.
 - While a debugger prompt is open nothing is killed, drained or resumed; the wish to load waits (`wanted`).
@@ -63,6 +63,8 @@ MAX_EARLY_DEATHS = 3
 SHUTDOWN_S = 0.9
 """What a server gets on top of the grace of its requests for its own shutdown (lifespan, atexit)."""
 MAX_ROOT_DEATHS = 3
+MAX_DRAINING = 8
+"""So many old servers finish what they began; the oldest has to go for one more."""
 
 
 class Phase(StrEnum):
@@ -100,7 +102,7 @@ class State:
     last_number: int = 0
     current: Server | None = None
     stand_in: Server | None = None
-    draining: Server | None = None
+    draining: tuple[Server, ...] = ()  # the oldest first
     wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
     prompts: tuple[int, ...] = ()  # the servers at a breakpoint: the first has the terminal, the others wait for it
     early_deaths: int = 0
@@ -113,7 +115,7 @@ class State:
         return self.prompts[0] if self.prompts else 0
 
     def servers(self) -> tuple[Server, ...]:
-        return tuple(s for s in (self.current, self.stand_in, self.draining) if s is not None)
+        return (*(s for s in (self.current, self.stand_in) if s is not None), *self.draining)
 
 
 Step = tuple[State, list[Command]]
@@ -191,8 +193,8 @@ def _load_if_possible(state: State) -> Step:
     if not state.root_up:
         return state, []  # the root that is starting has read nothing yet: it will load the newest state
     state, commands = _put_aside(state)
-    if state.draining is not None and state.draining.exclusive:
-        return state, [*commands, Tell(Notice.WAITING_FOR_EXCLUSIVE, detail=", ".join(state.draining.exclusive))]
+    if held := [what for server in state.draining for what in server.exclusive]:
+        return state, [*commands, Tell(Notice.WAITING_FOR_EXCLUSIVE, detail=", ".join(held))]
     if state.wanted is Wanted.RESTART:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
     number = state.last_number + 1
@@ -209,15 +211,21 @@ def _put_aside(state: State) -> Step:
         if server.phase is Phase.LOADING:
             commands.append(KillServer(server.number))
             continue
-        if state.draining is not None:
-            commands.append(KillServer(state.draining.number))
-        state = replace(state, draining=server)
-        commands += _drain(state, server)
+        state, drain = _drain(state, server)
+        commands += drain
     return replace(state, current=None, stand_in=None), commands
 
 
-def _drain(state: State, server: Server) -> list[Command]:
-    return [LetDrain(server.number), StartTimer(Timer.END, server.number, state.grace_s + SHUTDOWN_S)]
+def _drain(state: State, server: Server) -> Step:
+    """Let it finish what it began, beside those that do so already."""
+    commands: list[Command] = []
+    draining = state.draining
+    spare = [old for old in draining if old.number not in state.prompts]
+    if len(draining) >= MAX_DRAINING and spare:
+        commands.append(KillServer(spare[0].number))
+        draining = tuple(old for old in draining if old is not spare[0])
+    commands += [LetDrain(server.number), StartTimer(Timer.END, server.number, state.grace_s + SHUTDOWN_S)]
+    return replace(state, draining=(*draining, server)), commands
 
 
 def _loaded(state: State, number: int, exclusive: tuple[str, ...], report: Report | None) -> Step:
@@ -245,11 +253,7 @@ def _dismiss_stand_in(state: State) -> Step:
         return state, []
     if page.phase is Phase.LOADING:
         return replace(state, stand_in=None), [KillServer(page.number)]
-    if state.draining is None:
-        return replace(state, stand_in=None, draining=page), _drain(state, page)
-    if state.draining.number in state.prompts:  # a person looks at the old code: the page is what can be spared
-        return replace(state, stand_in=None), [KillServer(page.number)]
-    return replace(state, stand_in=None, draining=page), [KillServer(state.draining.number), *_drain(state, page)]
+    return _drain(replace(state, stand_in=None), page)
 
 
 def _began(state: State, number: int) -> Step:
@@ -276,8 +280,8 @@ def _ended(state: State, event: Ended) -> Step:
     if was is None:
         return _exit_if_all_gone(state, [])
     state = _without_prompt(state, number)
-    if state.draining is not None and state.draining.number == number:
-        state = replace(state, draining=None)
+    if was in state.draining:
+        state = replace(state, draining=tuple(server for server in state.draining if server is not was))
     elif state.stand_in is not None and state.stand_in.number == number:
         state = replace(state, stand_in=None)
     elif not state.stopping:
@@ -309,7 +313,7 @@ def _died(state: State, server: Server, status: int) -> Step:
 
 def _root_ended(state: State, event: RootEnded) -> Step:
     """Somebody killed the root, and the servers with it."""
-    gone = replace(state, root_up=False, current=None, stand_in=None, draining=None, prompts=(), wanted=Wanted.RESUME)
+    gone = replace(state, root_up=False, current=None, stand_in=None, draining=(), prompts=(), wanted=Wanted.RESUME)
     gone = replace(gone, root_deaths=state.root_deaths + 1)
     tell = Tell(Notice.ROOT_DIED, status=event.status)
     if gone.root_deaths > MAX_ROOT_DEATHS:
@@ -390,7 +394,7 @@ def _stop(state: State) -> Step:
     for server in state.servers():
         if server.phase is Phase.LOADING:
             commands.append(KillServer(server.number))
-        elif server is not state.draining:
+        elif server not in state.draining:
             commands.append(LetDrain(server.number))
     return _exit_if_all_gone(state, commands)
 

@@ -217,6 +217,18 @@ def test_a_slow_request_ends_well_within_the_grace(serve: Serve, kind: str) -> N
     assert answers == ["one"]
 
 
+def test_a_second_save_cuts_no_request_short(serve: Serve, kind: str) -> None:
+    """A formatter that runs after each save, two files saved one after the other."""
+    server = serve({"app.py": SLOW[kind]}, "app:application", "--grace", "10")
+    thread, answers = ask_in_background(server, "/slow")
+    server.wait_for_log("slow begins")
+    for text in ("two", "three"):
+        server.edit("app.py", SLOW[kind].replace('"one"', f'"{text}"'))
+        server.wait_for_text(text)
+    thread.join(30)
+    assert answers == ["one"]
+
+
 def test_a_slow_request_is_cut_at_the_deadline(serve: Serve, kind: str) -> None:
     source = SLOW[kind].replace("= 3", "= 1000")
     server = serve({"app.py": source}, "app:application", "--grace", "0.5")

@@ -65,15 +65,14 @@ def test_a_change_drains_the_old_server_before_the_new_one_loads() -> None:
     life = serving().after(events.ResumeDecided())
     assert life.commands[0] == commands.LetDrain(1)
     assert commands.Resume(2) in life.commands
-    assert life.state.draining is not None
-    assert life.state.draining.number == 1
+    assert [server.number for server in life.state.draining] == [1]
 
 
 def test_a_newer_change_overtakes_a_load() -> None:
     life = serving().after(events.ResumeDecided(), events.ResumeDecided())
     assert life.does(commands.KillServer) == [commands.KillServer(2)]
     assert life.does(commands.Resume) == [commands.Resume(3)]
-    assert life.state.draining is not None  # the one that served goes on draining
+    assert [server.number for server in life.state.draining] == [1], "the one that served goes on draining"
 
 
 def test_a_late_word_of_an_overtaken_server_changes_nothing() -> None:
@@ -90,10 +89,29 @@ def test_a_late_word_of_an_overtaken_server_changes_nothing() -> None:
         assert (life.state, life.commands) == (before, [])
 
 
-def test_at_most_one_server_drains() -> None:
+def test_a_save_soon_after_another_cuts_nothing_short() -> None:
     life = serving().after(events.ResumeDecided(), events.Loaded(2), events.Began(2), events.ResumeDecided())
-    assert commands.KillServer(1) in life.commands
+    assert life.does(commands.KillServer) == []
     assert commands.LetDrain(2) in life.commands
+    assert [server.number for server in life.state.draining] == [1, 2]
+    assert [server.number for server in life.after(events.Ended(1, 0)).state.draining] == [2]
+
+
+def test_of_too_many_that_drain_the_oldest_goes() -> None:
+    life = serving().after(events.ResumeDecided())
+    for number in range(2, s.MAX_DRAINING + 1):
+        life.after(events.Loaded(number), events.Began(number), events.ResumeDecided())
+        assert life.does(commands.KillServer) == []
+    newest = s.MAX_DRAINING + 1
+    life.after(events.Loaded(newest), events.Began(newest), events.ResumeDecided())
+    assert life.does(commands.KillServer) == [commands.KillServer(1)]
+    assert len(life.state.draining) == s.MAX_DRAINING
+
+
+def test_any_server_that_drains_may_hold_what_the_next_load_wants() -> None:
+    life = serving().after(events.TookExclusive(1, "a lock"), events.ResumeDecided(), events.RestartDecided())
+    assert life.does(commands.Resume) == []
+    assert life.after(events.Ended(1, 0)).does(commands.SpawnRoot) == [commands.SpawnRoot()]
 
 
 def test_a_drain_has_a_deadline() -> None:
@@ -101,7 +119,7 @@ def test_a_drain_has_a_deadline() -> None:
     assert commands.StartTimer(Timer.END, 1, 3.0 + s.SHUTDOWN_S) in life.commands
     life.after(events.TimerFired(Timer.END, 1))
     assert commands.KillServer(1) in life.commands
-    assert life.after(events.Ended(1, -9)).state.draining is None
+    assert life.after(events.Ended(1, -9)).state.draining == ()
     assert life.after(events.TimerFired(Timer.END, 1)).commands == []
 
 
@@ -285,7 +303,8 @@ def test_who_waits_for_the_terminal_may_die() -> None:
 def test_a_page_does_not_end_the_prompt_of_the_old_code() -> None:
     life = serving().after(events.ResumeDecided(), events.PromptOpened(1), events.TimerFired(Timer.HANG, 2))
     life.after(events.StackRead(2, REPORT), events.Loaded(3), events.Began(3), events.Loaded(2))
-    assert life.does(commands.KillServer) == [commands.KillServer(3)]
+    assert life.does(commands.KillServer) == []
+    assert life.does(commands.LetDrain) == [commands.LetDrain(3)]
     assert life.state.prompt == 1
 
 
@@ -375,6 +394,7 @@ def test_no_server_is_forgotten(history: list[events.Event]) -> None:
         if isinstance(event, events.RootEnded):
             released |= begun  # they died with their root
         known = {server.number for server in state.servers()}
+        assert len(state.draining) <= s.MAX_DRAINING
         assert begun <= known | released, event
         assert len(known) == len(state.servers()), "one server in two roles"
         if any(isinstance(c, commands.Exit) for c in done):
