@@ -122,11 +122,13 @@ class ReadSet:
             if known is None:
                 self._reads[read.path] = [read]
                 self._places.add(read.path)
-            elif read not in known:
+            else:
+                if read in known:
+                    known.remove(read)
                 known.append(read)
 
     def reads_of(self, path: str) -> Sequence[Read]:
-        """All reads of exactly this path, in the order in which they were reported."""
+        """All different reads of exactly this path, in the order in which they were last reported."""
         return self._reads.get(path, ())
 
     def __contains__(self, path: object) -> bool:

@@ -233,6 +233,8 @@ def test_a_refresh_is_told_once_for_each_state(desk: Desk) -> None:
     desk.write("templates/a.html", "one")  # back to what the first read was
     assert desk.sees(path) == refresh
     assert desk.sees(path) == []
+    desk.has_read(path, ReadKind.FILE, loading=False)  # what it holds now, though it has read something else in between
+    assert desk.after(1.0) == []
 
 
 def test_a_template_that_was_read_before_it_was_to_be_forgotten(desk: Desk) -> None:
