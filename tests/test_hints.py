@@ -70,7 +70,9 @@ def test_not_installed(name: str, distribution: str) -> None:
     around = Surroundings(python="/v/bin/python", installed=frozenset({"flas", "yam"} - {name}))
     if name == "flask":
         around = Surroundings(python="/v/bin/python")
-    assert only(advice_for(not_found(name), around=around)).command == f"/v/bin/python -m pip install {distribution}"
+    advice = only(advice_for(not_found(name), around=around))
+    assert advice.command == f"/v/bin/python -m pip install {distribution}"
+    assert "type r and Enter" in advice.text  # installed software is not watched
 
 
 @pytest.mark.parametrize(

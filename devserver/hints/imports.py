@@ -7,7 +7,7 @@ import shlex
 import sys
 
 from devserver.hints.case import Case
-from devserver.report import Advice
+from devserver.report import Advice, Occasion
 
 _DISTRIBUTIONS = {
     "attr": "attrs",
@@ -85,6 +85,10 @@ _REMOVED_FROM_LIBRARY = {
 }
 
 
+_LOAD_AGAIN = " After the command below, type r and Enter where devserver runs."
+"""Installed software is not watched: nothing else would tell that it is there now."""
+
+
 def missing_module(case: Case) -> Advice | None:
     """No module of that name: misspelt, installed elsewhere, or not installed."""
     name = case.error.fact("name")
@@ -106,7 +110,7 @@ def missing_module(case: Case) -> Advice | None:
             )
     known = siblings | case.around.installed | (sys.stdlib_module_names - {"antigravity", "this"})
     install = Advice(
-        f"{top} is not installed in the environment in use.",
+        f"{top} is not installed in the environment in use.{_LOAD_AGAIN if case.report.occasion is Occasion.LOAD else ''}",
         f"{shlex.quote(case.around.python)} -m pip install {shlex.quote(_DISTRIBUTIONS.get(top, top))}",
     )
     if top in _DISTRIBUTIONS:
