@@ -152,6 +152,7 @@ def test_a_save_during_a_load_is_acted_on_at_once(serve: Serve, app: str) -> Non
     server.wait_for_log("began")
     server.edit("app.py", app.replace("one", "two"))
     server.wait_for_text("two")
+    server.wait_for(reloading.lines, "the line")
     assert reloading.lines() == ["app.py: restarted, 1 module"]
 
 

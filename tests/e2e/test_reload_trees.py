@@ -121,6 +121,7 @@ def test_namespace_packages(serve: Serve, app: str, tmp_path: Path) -> None:
     reloading.restarts(lambda: server.edit("space/near.py", "TEXT = 'NEAR'"), "NEARFARFalse")
     reloading.restarts(lambda: (elsewhere / "space/late.py").touch(), "NEARFARTrue")
     server.edit("space/__init__.py", "")
+    server.wait_for_log("failed to load")
     server.wait_for_text("ModuleNotFoundError")
     reloading.restarts(lambda: (project / "space/__init__.py").unlink(), "NEARFARTrue")
 
