@@ -35,7 +35,8 @@ class UserCode:
     """Tells the user's code from libraries.
 
     The user's is what lies below one of `roots`, unless it is installed there (an environment within the project),
-    belongs to the standard library (a root above it) or to devserver itself.
+    belongs to the standard library (a root above it) or to devserver itself. A relative path that leads nowhere is no
+    one's: compiled extensions name the sources that they were built from so (`pandas/_libs/index.pyx`).
     """
 
     def __init__(self, roots: Sequence[str]) -> None:
@@ -43,6 +44,8 @@ class UserCode:
 
     def __contains__(self, path: object) -> bool:
         if not isinstance(path, str) or path.startswith("<"):
+            return False
+        if not os.path.isabs(path) and not os.path.exists(path):
             return False
         path = os.path.abspath(path)
         return (

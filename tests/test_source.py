@@ -36,6 +36,13 @@ def test_standard_library_ourselves_and_made_up_names_are_never_the_users(path: 
     assert path not in UserCode(["/"])
 
 
+def test_a_relative_path_is_the_users_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").touch()
+    assert "script.py" in UserCode([str(tmp_path)])
+    assert "pandas/_libs/index.pyx" not in UserCode([str(tmp_path)])  # what an extension says of itself
+
+
 def test_a_root_that_is_a_link_holds_both_spellings(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
