@@ -191,5 +191,16 @@ def _as_ours(error: click.UsageError, arguments: Sequence[str]) -> UsageError:
         return UsageError(f"no option {error.option_name}", hint=hint)
     message = error.format_message().rstrip(".")
     if "unexpected extra argument" in message:
-        hint = "one TARGET at a time; options begin with two dashes"
+        hint = _in_our_words(arguments) or "one TARGET at a time; options begin with two dashes"
     return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _in_our_words(arguments: Sequence[str]) -> str | None:
+    """`run manage.py runserver 8001`: what other servers take as words, as we take it."""
+    ours: list[str] = []
+    for argument in arguments:
+        if argument.isdecimal() and ours and not ours[-1].startswith("-"):
+            ours += ["--port", argument]
+        elif argument != "runserver":
+            ours.append(argument)
+    return None if ours == list(arguments) else _shell(*ours)

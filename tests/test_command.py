@@ -181,6 +181,13 @@ def test_switches_both_ways() -> None:
         ("run --port", "option '--port' requires an argument", "devserver run --help  lists all options"),
         ("run --reload=1", "option '--reload' does not take a value", "devserver run --help  lists all options"),
         ("run a b", "got unexpected extra argument (b)", "one TARGET at a time; options begin with two dashes"),
+        ("run app.py 8001", "got unexpected extra argument (8001)", "devserver run app.py --port 8001"),
+        ("run manage.py runserver", "got unexpected extra argument (runserver)", "devserver run manage.py"),
+        (
+            "run --grace 3 manage.py runserver 8001",
+            "got unexpected extra arguments (runserver 8001)",
+            "devserver run --grace 3 manage.py --port 8001",
+        ),
         ("run a b c", "got unexpected extra arguments (b c)", "one TARGET at a time; options begin with two dashes"),
     ],
 )
