@@ -21,7 +21,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.e2e.harness import DEADLINE_S, Answer, DevServer, Serve
+from tests.e2e.harness import DEADLINE_S, Answer, DevServer, Serve, write
 
 pytestmark = pytest.mark.e2e
 
@@ -90,14 +90,22 @@ POLLS = {
 }
 
 
-def add_polls(server: DevServer) -> None:
-    """The first steps of Django's tutorial, in its order."""
-    for name, text in POLLS.items():
-        server.edit(name, text)
-    replace(server, "mysite/settings.py", "INSTALLED_APPS = [", "INSTALLED_APPS = [\n    'polls',")
-    replace(server, "mysite/urls.py", "from django.urls import path", "from django.urls import include, path")
-    replace(server, "mysite/urls.py", "urlpatterns = [", "urlpatterns = [\n    path('polls/', include('polls.urls')),")
-    server.wait_for_text("says one", "/polls/")
+POLLS_IN_USE = (
+    ("mysite/settings.py", "INSTALLED_APPS = [", "INSTALLED_APPS = [\n    'polls',"),
+    ("mysite/urls.py", "from django.urls import path", "from django.urls import include, path"),
+    ("mysite/urls.py", "urlpatterns = [", "urlpatterns = [\n    path('polls/', include('polls.urls')),"),
+)
+
+
+@pytest.fixture
+def polls(started: Path, project: Path, serve: Serve) -> DevServer:
+    """The project after the first steps of Django's tutorial."""
+    shutil.copytree(started, project, dirs_exist_ok=True)
+    write(project, POLLS)
+    for name, old, new in POLLS_IN_USE:
+        path = project / name
+        path.write_text(path.read_text().replace(old, new))
+    return serve({})
 
 
 def test_a_new_django_project(django: DevServer) -> None:
@@ -123,7 +131,12 @@ def test_a_new_django_project(django: DevServer) -> None:
 
 
 def test_the_first_steps_of_a_django_app(django: DevServer) -> None:
-    add_polls(django)
+    """In the order of Django's tutorial."""
+    for name, text in POLLS.items():
+        django.edit(name, text)
+    for name, old, new in POLLS_IN_USE:
+        replace(django, name, old, new)
+    django.wait_for_text("says one", "/polls/")
     assert "/static/polls/style.css says one" in django.get("/polls/").text
     before = django.below()
     replace(django, "polls/templates/polls/index.html", "politely", "loudly")
@@ -147,29 +160,28 @@ def test_the_first_steps_of_a_django_app(django: DevServer) -> None:
         ("polls/views.py", "def index(request):", "def index(request)", "expected ':'"),
     ],
 )
-def test_mistakes_in_a_django_project(django: DevServer, name: str, right: str, wrong: str, shown: str) -> None:
-    add_polls(django)
-    replace(django, name, right, wrong)
-    page(django, shown, "/polls/")
-    django.wait_for_log(re.escape(shown).replace(r"\ ", r"\s+"))
-    replace(django, name, wrong, right)
-    django.wait_for_text("says one", "/polls/")
-    django.wait_for_log("error fixed")
+def test_mistakes_in_a_django_project(polls: DevServer, name: str, right: str, wrong: str, shown: str) -> None:
+    polls.wait_for_text("says one", "/polls/")
+    replace(polls, name, right, wrong)
+    page(polls, shown, "/polls/")
+    polls.wait_for_log(re.escape(shown).replace(r"\ ", r"\s+"))
+    replace(polls, name, wrong, right)
+    polls.wait_for_text("says one", "/polls/")
+    polls.wait_for_log("error fixed")
 
 
-def test_a_missing_table_gets_djangos_own_page(django: DevServer) -> None:
-    add_polls(django)
-    django.edit(
+def test_a_missing_table_gets_djangos_own_page(polls: DevServer) -> None:
+    polls.edit(
         "polls/models.py", "from django.db import models\nclass Poll(models.Model):\n    word = models.TextField()\n"
     )
-    django.edit("polls/views.py", VIEWS.replace('"one"', "Poll.objects.count()") + "\n    from .models import Poll\n")
-    answer = django.wait_for_text("no such table: polls_poll", "/polls/", Accept="text/html")
+    polls.edit("polls/views.py", VIEWS.replace('"one"', "Poll.objects.count()") + "\n    from .models import Poll\n")
+    answer = polls.wait_for_text("no such table: polls_poll", "/polls/", Accept="text/html")
     assert answer.status == 500
     for command in ("makemigrations", "migrate"):
         subprocess.run(
-            [sys.executable, "manage.py", command, "--verbosity", "0"], cwd=django.project, check=True, timeout=60
+            [sys.executable, "manage.py", command, "--verbosity", "0"], cwd=polls.project, check=True, timeout=60
         )
-    django.wait_for_text("says 0", "/polls/")
+    polls.wait_for_text("says 0", "/polls/")
 
 
 def test_debug_off_is_told_once(django: DevServer) -> None:

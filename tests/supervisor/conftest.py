@@ -77,8 +77,10 @@ class Observe(Protocol):
 
 
 @pytest.fixture
-def observe() -> Iterator[Observe]:
-    """Start a watcher and wait for the rescan that says that it watches; closed at the end."""
+def observe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Observe]:
+    """Start a watcher and wait for the rescan that says that it watches; closed at the end. It polls often."""
+    for module in ("lookout", "watcher"):
+        monkeypatch.setattr(f"devserver.supervisor.{module}.POLL_S", 0.05)
     watchers: list[Watcher] = []
 
     def start(
