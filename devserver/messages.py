@@ -4,7 +4,8 @@ One Unix stream socket between the supervisor and each process; one message per 
 `{"type": "Drain", "grace_s": 2.0}`.
 Descriptors travel beside the line as SCM_RIGHTS and are counted in it (`fds`), so a reader takes exactly
 those that belong to it.
-Messages from the supervisor are imperative, messages to it are past tense.
+Messages from the supervisor are imperative, messages to it are past tense. They are named tuples, for a
+dataclass takes seven times as long to make, and both sides are in a hurry when they import this.
 Runs in every process; does no I/O on its own.
 """
 
@@ -15,9 +16,9 @@ import json
 import types
 import typing
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import NamedTuple
 
 from devserver.options import Options
 from devserver.readset import Read
@@ -34,8 +35,7 @@ class Interface(StrEnum):
 # --- supervisor → root ---
 
 
-@dataclass(frozen=True, slots=True)
-class Configure:
+class Configure(NamedTuple):
     """What holds for all servers of this root. The first message a root gets."""
 
     options: Options
@@ -46,8 +46,7 @@ class Configure:
     environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeCheckpoint:
+class ResumeCheckpoint(NamedTuple):
     """Fork a server that continues from here. Carries two descriptors: its control socket and its stack file."""
 
     server: int
@@ -55,8 +54,7 @@ class ResumeCheckpoint:
     fds: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class KillServer:
+class KillServer(NamedTuple):
     """SIGKILL for the server and its process group."""
 
     server: int
@@ -65,19 +63,16 @@ class KillServer:
 # --- root → supervisor ---
 
 
-@dataclass(frozen=True, slots=True)
-class RootReady:
+class RootReady(NamedTuple):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerForked:
+class ServerForked(NamedTuple):
     server: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEnded:
+class ServerEnded(NamedTuple):
     """The process was reaped, its group killed. `status` as `subprocess` has it: negative for a signal."""
 
     server: int
@@ -88,50 +83,43 @@ class ServerEnded:
 # --- supervisor → server ---
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(NamedTuple):
     """Begin to accept. Carries the listening sockets."""
 
     fds: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptConnections:
+class AdoptConnections(NamedTuple):
     """Idle keep-alive connections of the server before. Carries one descriptor each, and what was read from it already."""
 
     fds: int
     data: tuple[str, ...]  # bytes as latin-1
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(NamedTuple):
     """Accept no more, hand over what is idle, finish the rest within `grace_s` seconds, then end."""
 
     grace_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshFiles:
+class RefreshFiles(NamedTuple):
     """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalGranted:
+class TerminalGranted(NamedTuple):
     """The debugger prompt may read: no one else does."""
 
 
 # --- server → supervisor ---
 
 
-@dataclass(frozen=True, slots=True)
-class ReadsRecorded:
+class ReadsRecorded(NamedTuple):
     reads: tuple[Read, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadEnded:
+class LoadEnded(NamedTuple):
     """The target is loaded; the server waits for `Serve`."""
 
     name: str  # of the app, for the banner
@@ -144,8 +132,7 @@ class LoadEnded:
     notices: tuple[str, ...] = ()  # one line each, for the terminal
 
 
-@dataclass(frozen=True, slots=True)
-class LoadFailed:
+class LoadFailed(NamedTuple):
     """The load raised. The process serves the error page; it waits for `Serve` too."""
 
     report: Report
@@ -153,51 +140,43 @@ class LoadFailed:
     exclusive: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServingBegan:
+class ServingBegan(NamedTuple):
     """It accepts connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestBegan:
+class RequestBegan(NamedTuple):
     """Sent once, with the first request."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionsHandedOver:
+class ConnectionsHandedOver(NamedTuple):
     """Connections that the next server is to adopt. Carries one descriptor each, and what was read from it already."""
 
     fds: int
     data: tuple[str, ...]  # bytes as latin-1
 
 
-@dataclass(frozen=True, slots=True)
-class ExclusiveHeld:
+class ExclusiveHeld(NamedTuple):
     """While serving, the app took something that a second process could not have."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalWanted:
+class TerminalWanted(NamedTuple):
     """A debugger prompt is about to open; it waits for `TerminalGranted`."""
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalReleased:
+class TerminalReleased(NamedTuple):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLeft:
+class OutputLeft(NamedTuple):
     """At its end: what a halted terminal, or a full pipe, had not taken yet."""
 
     text: str
     fd: int  # 1 or 2
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(NamedTuple):
     """One line for the terminal."""
 
     text: str
@@ -295,7 +274,8 @@ _names: dict[type, tuple[str, ...]] = {}
 
 def _field_names(cls: type) -> tuple[str, ...]:
     if cls not in _names:
-        _names[cls] = tuple(field.name for field in dataclasses.fields(cls))
+        fields = getattr(cls, "_fields", None)  # a message; all else is a dataclass
+        _names[cls] = tuple(field.name for field in dataclasses.fields(cls)) if fields is None else fields
     return _names[cls]
 
 
@@ -303,7 +283,7 @@ def _field_names(cls: type) -> tuple[str, ...]:
 def _reader(hint: Hashable) -> Callable[[typing.Any], object]:
     """A function that turns what json.loads gave into a value of the annotated type."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or hasattr(hint, "_fields")):
         hints: dict[str, Hashable] = typing.get_type_hints(hint)
         readers = {name: _reader(hints[name]) for name in hints}
         cls: type = hint

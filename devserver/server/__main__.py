@@ -18,9 +18,12 @@ def main() -> None:
     os.setsid()  # no terminal signal reaches the tree but through the supervisor
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
+    from devserver.server.deferred import PACKAGES, preload, put_off_init
+
+    for package in PACKAGES:
+        put_off_init(package)
     from devserver.channel import Channel
     from devserver.processes import CHANNEL_FD, STACK_SIGNAL
-    from devserver.server.deferred import preload
     from devserver.server.load.chain import Root
     from devserver.server.main import ServerProcess
     from devserver.terminal import Style

@@ -8,6 +8,7 @@ stands in front of `sys.path`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,10 +30,38 @@ MODULES = (
 _PATH = tuple(sys.path)  # before the user's folders come into it
 
 
+PACKAGES = ("uvicorn",)
+"""Their `__init__` brings a command line and reloaders along, of which a server needs nothing."""
+
+
 def preload() -> None:
     """Import all of them."""
     for name in MODULES:
         importlib.import_module(name)
+    for name in PACKAGES:
+        hasattr(sys.modules.get(name), "__version__")  # asking for a name runs what was put off
+
+
+def put_off_init(package: str) -> None:
+    """Let submodules of `package` be imported without its `__init__`, until somebody asks the package for a name.
+
+    Whoever imports the package itself later notices nothing: it is one module object, run when it is first needed.
+    """
+    spec = importlib.util.find_spec(package)
+    if package in sys.modules or spec is None or spec.loader is None:
+        return
+    module, loader, lock = importlib.util.module_from_spec(spec), spec.loader, threading.RLock()
+
+    def run_then_get(name: str) -> object:
+        with lock:
+            if module.__dict__.get("__getattr__") is run_then_get:
+                del module.__dict__["__getattr__"]
+                with ours_first():
+                    loader.exec_module(module)
+        return getattr(module, name)
+
+    module.__dict__["__getattr__"] = run_then_get  # PEP 562: asked for the names that are not there
+    sys.modules[package] = module
 
 
 @contextmanager
