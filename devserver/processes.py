@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -45,8 +45,12 @@ def die_with_parent(parent_pid: int) -> None:
 
 def descendants(of: int) -> list[int]:
     """The pids below `of`, nearest first, as they are now. Linux only: elsewhere empty."""
+    return _below(of, _all_processes())
+
+
+def _below(of: int, table: Iterable[tuple[int, int, int]]) -> list[int]:
     children: dict[int, list[int]] = {}
-    for pid, parent, _start in _all_processes():
+    for pid, parent, _start in table:
         children.setdefault(parent, []).append(pid)
     found: list[int] = []
     queue = [of]
@@ -90,9 +94,10 @@ def kill_all_below(*, spare: Callable[[int], bool] = lambda pid: False, deadline
     deadline = time.monotonic() + deadline_s
     me = os.getpid()
     while True:
-        spared = {pid for pid, _ in children(me) if spare(pid)}
-        spared |= {below for pid in spared for below in descendants(pid)}
-        targets = [pid for pid in descendants(me) if pid not in spared]
+        table = _all_processes()  # a single look: who was born between two would seem to be below nobody spared
+        spared = {pid for pid, parent, _start in table if parent == me and spare(pid)}
+        spared |= {below for pid in spared for below in _below(pid, table)}
+        targets = [pid for pid in _below(me, table) if pid not in spared]
         for pid in targets:
             try:
                 os.kill(pid, signal.SIGKILL)

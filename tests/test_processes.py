@@ -231,14 +231,42 @@ def test_killing_all_below_spares_who_is_to_be_spared() -> None:
     assert out == "True\n[]\n"
 
 
+BREEDING = """
+import os, select, sys, time
+print("up", flush=True)
+killed = 0
+while not select.select([0], [], [], 0)[0]:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.003)
+        os._exit(0)
+    killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+print(killed, flush=True)
+"""
+
+
+def test_who_is_born_meanwhile_below_a_spared_process_is_spared() -> None:
+    out = run(f"""
+        import subprocess, sys
+        from devserver import processes
+        spared = subprocess.Popen(
+            [sys.executable, "-c", {BREEDING!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        spared.stdout.readline()
+        for _ in range(200):
+            processes.kill_all_below(spare=lambda pid: pid == spared.pid)
+        print(spared.communicate("end")[0])
+    """)
+    assert out.split() == ["0"]
+
+
 def test_killing_all_below_has_a_deadline() -> None:
     """A process that cannot be killed (in the kernel, or coming again and again) does not hold it up for ever."""
     out = run("""
         import os, signal, time
         from devserver import processes
         began = time.monotonic()
-        real = processes.descendants
-        processes.descendants = lambda pid: [2**22 + 1] if pid == os.getpid() else real(pid)
+        processes._all_processes = lambda: [(2**22 + 1, os.getpid(), 0)]
         processes.kill_all_below(deadline_s=0.05)
         print(time.monotonic() - began < 10)
     """)
