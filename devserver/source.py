@@ -100,6 +100,8 @@ def package_of(shown: str) -> str:
 
 def read_lines(path: str, module_globals: Mapping[str, object] | None = None) -> list[str]:
     """The lines of a source as they are now, without line ends; of a module without a file, through its loader."""
+    if path == "<string>":  # whatever was compiled; from 3.13 on linecache has the text of `python -c` under this name
+        return []
     try:
         linecache.checkcache(path)
         lines = linecache.getlines(path, None if module_globals is None else dict(module_globals))

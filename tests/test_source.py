@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
 from pathlib import Path
 
@@ -85,6 +86,12 @@ def test_lines_are_those_of_now(tmp_path: Path) -> None:
     file.write_text("a line more\none\ntwo\n")
     os.utime(file, ns=(1, 1))
     assert read_lines(str(file)) == ["a line more", "one", "two"]
+
+
+def test_what_was_compiled_from_a_string_is_not_the_text_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 3.13 on `python -c` leaves its text there."""
+    monkeypatch.setitem(linecache.cache, "<string>", (5, None, ["pass\n"], "<string>"))
+    assert read_lines("<string>") == []
 
 
 def test_lines_of_what_cannot_be_decoded_or_read(tmp_path: Path) -> None:
