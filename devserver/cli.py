@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from devserver.errors import DevServerError, PlatformError
 
+TYPE_CHECKING = False  # importing typing for it would hold up the spawn of the root
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
     from devserver.configuration import Configuration
     from devserver.options import Options
     from devserver.supervisor.process import RootProcess

@@ -11,18 +11,19 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
 
 CHANNEL_FD = 3  # processes.CHANNEL_FD; not imported from there, for that module loads ctypes
 
 
-@dataclass(slots=True)
 class RootProcess:
-    """A root: its pid, our end of its channel."""
+    """A root: its pid, our end of its channel. Not a dataclass: importing that would cost a third of the way to the spawn."""
 
-    pid: int
-    sock: socket.socket
-    status: int | None = field(default=None)  # as subprocess has it, once reaped
+    __slots__ = ("pid", "sock", "status")
+
+    def __init__(self, pid: int, sock: socket.socket) -> None:
+        self.pid = pid
+        self.sock = sock
+        self.status: int | None = None  # as subprocess has it, once reaped
 
     def abandon(self, deadline_s: float = 2.0) -> None:
         """End it: at the end of file a root kills all it has below and exits. Kills it past the deadline. Idempotent."""

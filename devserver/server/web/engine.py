@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
-import uvicorn.lifespan.off  # noqa: F401 - Config.load would import it between a save and the first answer
 import uvloop
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -87,7 +86,6 @@ class Engine:
             app,
             interface="asgi3",
             http=Connection,
-            ws=self._websocket,  # type: ignore[arg-type]  # called like a class
             lifespan="off",
             # Its defaults close the handlers that the user configured. `access_log=False` would take those of uvicorn.access
             # away; each connection leaves it alone instead.
@@ -97,7 +95,10 @@ class Engine:
             timeout_keep_alive=KEEP_ALIVE_S,
             ws_ping_timeout=None,  # at a debugger prompt nobody answers pings, and the socket should be there afterwards
         )
-        self.config.load()
+        # What `Config.load` would find out is known; it would import uvicorn's command line between a save and the first answer.
+        self.config.loaded_app = app
+        self.config.ws_protocol_class = self._websocket  # type: ignore[assignment]  # called like a class
+        self.config.loaded = True
         if (library := logging.getLogger("uvicorn.error")).level == logging.NOTSET:
             library.setLevel(
                 logging.INFO
