@@ -344,6 +344,7 @@ def test_what_changes_nothing_restarts_nothing(serve: Serve, app: str) -> None:
     assert server.server_pid() == pid
     server.edit("app.py", app.replace("one", "two"))
     server.wait_for_text("two")
+    server.wait_for_log("restarted")  # the line may come after the answer
     assert server.log.count("restarted") == 1
     assert server.server_pid() != pid
 
