@@ -41,6 +41,12 @@ def application(environ, start_response):
 LINE = 2
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make coverage` leaves these processes alone: they have one trace function, and it is the debugger's."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @dataclass(slots=True)
 class Session:
     """One debugged process."""
