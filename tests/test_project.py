@@ -86,9 +86,20 @@ def test_every_target_of_make_is_listed_in_its_help() -> None:
     text = (ROOT / "Makefile").read_text()
     phony = {name for line in re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE) for name in line.split()}
     listed = set(re.findall(r"^  make (\S+)\s+\S", make("help"), re.MULTILINE))
-    assert {"install", "run", "test", "test-all", "lint", "types", "bench", "docs", "check", "clean"} <= listed
+    assert {
+        *("install", "run", "test", "test-all", "coverage", "lint", "types", "bench", "docs", "check", "clean")
+    } <= listed
     assert {name for name in phony - listed if not name.startswith("debian-")} == set()
     assert make() == make("help")
+
+
+def test_every_run_time_dependency_has_its_reason_in_the_design() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    section = (DOCS / "design.md").read_text().partition("\n## Run-time dependencies")[2].partition("\n## ")[0]
+    header, *rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    assert header == "package"
+    named = {name.lower() for row in rows for name in row.split(", ")}
+    assert named == {re.split(r"[^\w-]", requirement)[0] for requirement in declared}
 
 
 def test_an_installed_environment_is_not_installed_again(tmp_path: Path) -> None:
