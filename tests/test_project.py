@@ -135,8 +135,6 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
         if re.match(r"[a-z]+:", path):
             continue
         target = (page.parent / path).resolve() if path else page
-        if target == DOCS / "benchmarks.md":  # written by `make bench`, where wrk is
-            continue
         if not target.exists() or (fragment and fragment not in anchors(target)):
             broken.append(found["to"])
     assert broken == []
