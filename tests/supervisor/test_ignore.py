@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from devserver.errors import UsageError
 from devserver.supervisor.ignore import IgnoreRules, folders_between
 
-BASE = Path("/work/site")
+BASE = Path("/srv/site")
 DEFAULTS = IgnoreRules()
 
 
@@ -27,13 +27,13 @@ def rules(*, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Ig
     ],
 )
 def test_folders_that_are_never_entered(name: str) -> None:
-    assert DEFAULTS.ignores_folder(f"/work/site/deep/{name}")
-    assert not DEFAULTS.ignores_file(f"/work/site/deep/{name}")  # a file of that name is the user's
+    assert DEFAULTS.ignores_folder(f"/srv/site/deep/{name}")
+    assert not DEFAULTS.ignores_file(f"/srv/site/deep/{name}")  # a file of that name is the user's
 
 
 @pytest.mark.parametrize("name", ["app", "env", "build", "static", "venv2", "my.venv", ".config", "git", "templates"])
 def test_folders_that_are_entered(name: str) -> None:
-    assert not DEFAULTS.ignores_folder(f"/work/site/{name}")
+    assert not DEFAULTS.ignores_folder(f"/srv/site/{name}")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_folders_that_are_entered(name: str) -> None:
     ],
 )
 def test_droppings_of_editors(name: str) -> None:
-    assert DEFAULTS.ignores_file(f"/work/site/app/{name}")
+    assert DEFAULTS.ignores_file(f"/srv/site/app/{name}")
 
 
 @pytest.mark.parametrize(
@@ -52,56 +52,56 @@ def test_droppings_of_editors(name: str) -> None:
     ["views.py", ".env", "data.tmp", "4913.py", "a#b", "swp", "x.swp.py", "~views.py", "goutputstream-1", ".nfsx"],
 )
 def test_files_that_count(name: str) -> None:
-    assert not DEFAULTS.ignores_file(f"/work/site/app/{name}")
+    assert not DEFAULTS.ignores_file(f"/srv/site/app/{name}")
 
 
 @pytest.mark.parametrize(
     ("glob", "path", "matches"),
     [
         # by name, at any depth
-        ("*.log", "/work/site/x.log", True),
-        ("*.log", "/work/site/a/b/x.log", True),
+        ("*.log", "/srv/site/x.log", True),
+        ("*.log", "/srv/site/a/b/x.log", True),
         ("*.log", "/elsewhere/x.log", True),
-        ("*.log", "/work/site/x.log.py", False),
-        ("da?a.js", "/work/site/data.js", True),
-        ("da[st]a.js", "/work/site/data.js", True),
-        ("da[!st]a.js", "/work/site/data.js", False),
-        ("da[!st]a.js", "/work/site/daxa.js", True),
-        ("a[", "/work/site/a[", True),
-        ("a[]]b", "/work/site/a]b", True),
-        ("a[]-]b", "/work/site/a-b", True),
-        ("*.LOG", "/work/site/x.log", False),
+        ("*.log", "/srv/site/x.log.py", False),
+        ("da?a.js", "/srv/site/data.js", True),
+        ("da[st]a.js", "/srv/site/data.js", True),
+        ("da[!st]a.js", "/srv/site/data.js", False),
+        ("da[!st]a.js", "/srv/site/daxa.js", True),
+        ("a[", "/srv/site/a[", True),
+        ("a[]]b", "/srv/site/a]b", True),
+        ("a[]-]b", "/srv/site/a-b", True),
+        ("*.LOG", "/srv/site/x.log", False),
         # relative to the base
-        ("app/gen/*.py", "/work/site/app/gen/x.py", True),
-        ("./app/gen/*.py", "/work/site/app/gen/x.py", True),
-        ("app/gen/*.py", "/work/site/app/gen/deep/x.py", False),
-        ("app/gen/*.py", "/work/site/other/app/gen/x.py", False),
+        ("app/gen/*.py", "/srv/site/app/gen/x.py", True),
+        ("./app/gen/*.py", "/srv/site/app/gen/x.py", True),
+        ("app/gen/*.py", "/srv/site/app/gen/deep/x.py", False),
+        ("app/gen/*.py", "/srv/site/other/app/gen/x.py", False),
         ("app/gen/*.py", "/elsewhere/app/gen/x.py", False),
-        ("app/gen", "/work/site/app/gen/deep/x.py", True),
-        ("app/gen", "/work/site/app/generated.py", False),
-        ("app/gen/**", "/work/site/app/gen/deep/x.py", True),
-        ("app/**/x.py", "/work/site/app/x.py", True),
-        ("app/**/x.py", "/work/site/app/a/b/x.py", True),
-        ("app/**/x.py", "/work/site/app/a/b/yx.py", False),
+        ("app/gen", "/srv/site/app/gen/deep/x.py", True),
+        ("app/gen", "/srv/site/app/generated.py", False),
+        ("app/gen/**", "/srv/site/app/gen/deep/x.py", True),
+        ("app/**/x.py", "/srv/site/app/x.py", True),
+        ("app/**/x.py", "/srv/site/app/a/b/x.py", True),
+        ("app/**/x.py", "/srv/site/app/a/b/yx.py", False),
         ("../lib/*.py", "/work/lib/x.py", True),
         ("../../lib/*.py", "/lib/x.py", True),
-        ("../lib/*.py", "/work/site/lib/x.py", False),
+        ("../lib/*.py", "/srv/site/lib/x.py", False),
         # anywhere
-        ("**/migrations/*.py", "/work/site/app/migrations/0001.py", True),
+        ("**/migrations/*.py", "/srv/site/app/migrations/0001.py", True),
         ("**/migrations/*.py", "/elsewhere/migrations/0001.py", True),
-        ("**/migrations/*.py", "/work/site/app/migrations.py", False),
+        ("**/migrations/*.py", "/srv/site/app/migrations.py", False),
         # absolute
         ("/var/cache/**", "/var/cache/a/b", True),
         ("/var/cache/*.db", "/var/cache/a.db", True),
-        ("/var/cache/*.db", "/work/site/var/cache/a.db", False),
+        ("/var/cache/*.db", "/srv/site/var/cache/a.db", False),
         # folders only
-        ("media/", "/work/site/media", False),
-        ("app/media/", "/work/site/app/media", False),
-        ("app/media/", "/work/site/app/media/x.png", True),
+        ("media/", "/srv/site/media", False),
+        ("app/media/", "/srv/site/app/media", False),
+        ("app/media/", "/srv/site/app/media/x.png", True),
         # characters that mean something to regular expressions, and names with line ends
-        ("a+(b).py", "/work/site/a+(b).py", True),
-        ("a.py", "/work/site/a\npy", False),
-        ("*.py", "/work/site/a\nb.py", True),
+        ("a+(b).py", "/srv/site/a+(b).py", True),
+        ("a.py", "/srv/site/a\npy", False),
+        ("*.py", "/srv/site/a\nb.py", True),
     ],
 )
 def test_exclude_matches_files(glob: str, path: str, matches: bool) -> None:
@@ -111,17 +111,17 @@ def test_exclude_matches_files(glob: str, path: str, matches: bool) -> None:
 @pytest.mark.parametrize(
     ("glob", "path", "matches"),
     [
-        ("media", "/work/site/a/media", True),
-        ("media/", "/work/site/a/media", True),
-        ("media*", "/work/site/a/media-old", True),
-        ("app/media", "/work/site/app/media", True),
-        ("app/media", "/work/site/app/media/deep", True),
-        ("app/media", "/work/site/media", False),
-        ("app/media/", "/work/site/app/media", True),
-        ("app/media/**", "/work/site/app/media", True),
-        ("app/media/**", "/work/site/app", False),
-        ("**/cache", "/work/site/a/b/cache", True),
-        ("**/cache/**", "/work/site/a/b/cache", True),
+        ("media", "/srv/site/a/media", True),
+        ("media/", "/srv/site/a/media", True),
+        ("media*", "/srv/site/a/media-old", True),
+        ("app/media", "/srv/site/app/media", True),
+        ("app/media", "/srv/site/app/media/deep", True),
+        ("app/media", "/srv/site/media", False),
+        ("app/media/", "/srv/site/app/media", True),
+        ("app/media/**", "/srv/site/app/media", True),
+        ("app/media/**", "/srv/site/app", False),
+        ("**/cache", "/srv/site/a/b/cache", True),
+        ("**/cache/**", "/srv/site/a/b/cache", True),
         ("/srv/data", "/srv/data", True),
         ("/srv/data/**", "/srv/data/a", True),
         ("/srv/data", "/srv/database", False),
@@ -140,11 +140,11 @@ def test_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("include", "exclude", "path", "ignored"),
     [
-        (("*.swp",), (), "/work/site/x.swp", False),
-        (("keep.log",), ("*.log",), "/work/site/keep.log", False),
-        (("keep.log",), ("*.log",), "/work/site/other.log", True),
-        (("app/keep.log",), ("*.log",), "/work/site/app/keep.log", False),
-        (("app/keep.log",), ("*.log",), "/work/site/keep.log", True),
+        (("*.swp",), (), "/srv/site/x.swp", False),
+        (("keep.log",), ("*.log",), "/srv/site/keep.log", False),
+        (("keep.log",), ("*.log",), "/srv/site/other.log", True),
+        (("app/keep.log",), ("*.log",), "/srv/site/app/keep.log", False),
+        (("app/keep.log",), ("*.log",), "/srv/site/keep.log", True),
     ],
 )
 def test_include_brings_files_back(
@@ -155,10 +155,10 @@ def test_include_brings_files_back(
 
 def test_include_brings_folders_back() -> None:
     brought_back = rules(include=("venv", "tools/cache"))
-    assert not brought_back.ignores_folder("/work/site/venv")
-    assert brought_back.ignores_folder("/work/site/.venv")
-    assert not brought_back.ignores_contents("/work/site/venv", {"pyvenv.cfg"})
-    assert not brought_back.ignores_contents("/work/site/tools/cache", {"CACHEDIR.TAG"})
+    assert not brought_back.ignores_folder("/srv/site/venv")
+    assert brought_back.ignores_folder("/srv/site/.venv")
+    assert not brought_back.ignores_contents("/srv/site/venv", {"pyvenv.cfg"})
+    assert not brought_back.ignores_contents("/srv/site/tools/cache", {"CACHEDIR.TAG"})
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_include_brings_folders_back() -> None:
     ],
 )
 def test_folders_that_say_what_they_are(names: set[str], ignored: bool) -> None:
-    assert DEFAULTS.ignores_contents("/work/site/env", names) is ignored
+    assert DEFAULTS.ignores_contents("/srv/site/env", names) is ignored
 
 
 @pytest.mark.parametrize(
@@ -208,5 +208,5 @@ def test_a_name_without_wildcards_matches_itself_only(name: str) -> None:
     if name.strip() != name or name in (".", "..") or name.startswith("~"):
         return
     excluded = rules(exclude=(name,))
-    assert excluded.ignores_file(f"/work/site/{name}")
-    assert not excluded.ignores_file(f"/work/site/{name}_") or DEFAULTS.ignores_file(f"/work/site/{name}_")
+    assert excluded.ignores_file(f"/srv/site/{name}")
+    assert not excluded.ignores_file(f"/srv/site/{name}_") or DEFAULTS.ignores_file(f"/srv/site/{name}_")
