@@ -83,7 +83,7 @@ def test_files_that_count(name: str) -> None:
         ("app/**/x.py", "/srv/site/app/x.py", True),
         ("app/**/x.py", "/srv/site/app/a/b/x.py", True),
         ("app/**/x.py", "/srv/site/app/a/b/yx.py", False),
-        ("../lib/*.py", "/work/lib/x.py", True),
+        ("../lib/*.py", "/srv/lib/x.py", True),
         ("../../lib/*.py", "/lib/x.py", True),
         ("../lib/*.py", "/srv/site/lib/x.py", False),
         # anywhere
@@ -125,7 +125,7 @@ def test_exclude_matches_files(glob: str, path: str, matches: bool) -> None:
         ("/srv/data", "/srv/data", True),
         ("/srv/data/**", "/srv/data/a", True),
         ("/srv/data", "/srv/database", False),
-        ("../shared", "/work/shared", True),
+        ("../shared", "/srv/shared", True),
     ],
 )
 def test_exclude_matches_folders(glob: str, path: str, matches: bool) -> None:
