@@ -156,6 +156,11 @@ class TerminalServer(DevServer):
 
         self.wait_for(stopped_again, "the next stop, or the end of the request")
 
+    def foreground(self, pid: int) -> None:
+        """Type fg, and wait until the shell has given the terminal to `pid`: it says which command before it does."""
+        self.enter("fg")
+        self.wait_for(lambda: os.tcgetpgrp(self._master) == os.getpgid(pid), f"{pid} in the foreground")
+
     def wait_for_prompt(self, *, count: int = 1, prompt: str = r"\(Pdb\) ") -> None:
         """Wait until this many prompts were shown and the cursor stands at the last one, ready to edit."""
         self.wait_for_log(prompt, count=count)

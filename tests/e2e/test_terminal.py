@@ -547,7 +547,7 @@ def test_ctrl_z_stops_the_command_but_not_the_server(terminal: Open, app: str) -
     assert stopped(supervisor)
     assert server.get().text == "one"
     server.edit("app.py", app.replace("one", "two"))
-    server.enter("fg")
+    server.foreground(supervisor)
     server.wait_for_text("two")
     server.enter("h")
     server.wait_for_log("R [+] Enter")
@@ -568,8 +568,7 @@ def test_in_the_background_the_keys_are_the_shells(terminal: Open, app: str) -> 
     server.edit("app.py", app.replace("one", "two"))
     server.wait_for_text("two")
     assert "no such key" not in server.log
-    server.enter("fg")
-    server.wait_for_log("\nfg\n|fg\n.*devserver run")
+    server.foreground(supervisor)
 
     def has_keys() -> bool:
         server.enter("h")
@@ -589,7 +588,7 @@ def test_a_breakpoint_in_the_background_waits_for_the_foreground(terminal: Open,
     server.wait_for_log("a breakpoint waits until devserver is in the foreground")
     server.enter("echo $((6*7))")
     server.wait_for_log("\n42\n")
-    server.enter("fg")
+    server.foreground(supervisor)
     server.wait_for_prompt()
     server.ask("p value", "\n40\n")
     server.type(CTRL_Z)
@@ -599,8 +598,7 @@ def test_a_breakpoint_in_the_background_waits_for_the_foreground(terminal: Open,
     assert request.answer(server).text == "one 42"
     server.type(CTRL_Z)
     server.wait_for_log("Stopped")
-    server.enter("fg")
-    server.wait_for_log("\nfg\n|fg\n.*devserver run", count=2)
+    server.foreground(supervisor)
     server.type(CTRL_C)
     server.wait_until_gone([supervisor])
 
