@@ -48,8 +48,8 @@ from devserver.messages import (
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
-from devserver.server.load import barriers
 from devserver.server.load.chain import Resumed
+from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
@@ -293,7 +293,7 @@ class ServerProcess:
         return write
 
     def _say_loaded(self, app: App, load_ms: float) -> None:
-        exclusive = barriers.exclusive_resources()
+        exclusive = exclusive_resources()
         if app.report is not None:
             self._send(LoadFailed(app.report, load_ms, exclusive))
             return

@@ -1,4 +1,4 @@
-"""Probes of the process state: what a second process could not share or hold at the same time.
+"""What this process holds and a second one could not hold at the same time.
 
 Runs in the server, after the load. A server that holds something exclusive is ended before its successor loads. Linux through
 /proc; where the system does not tell, nothing is found.
