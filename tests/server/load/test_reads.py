@@ -518,6 +518,7 @@ class TestUnnoticed:
         assert all(before <= set(s) for before, s in zip(capable, (os.supports_dir_fd, os.supports_fd), strict=False))
 
     def test_what_others_replaced_is_theirs(self, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "listdir", os.listdir)  # in the end it is what it is now, not ours
         recorder = Recorder()
         recorder.install()
         ours = os.listdir
