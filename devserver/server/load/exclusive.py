@@ -7,12 +7,10 @@ Runs in the server, after the load. A server that holds something exclusive is e
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from devserver import processes
-
-_SO_ACCEPTCONN = getattr(socket, "SO_ACCEPTCONN", None)
+from devserver.server.load.sockets import is_listening, local_address
 
 
 def exclusive_resources() -> tuple[str, ...]:
@@ -23,19 +21,10 @@ def exclusive_resources() -> tuple[str, ...]:
 def _listening_sockets() -> list[str]:
     found = []
     for name in _names("/proc/self/fd"):
-        try:
-            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                continue
-            blocking = os.get_blocking(int(name))
-            with socket.socket(fileno=os.dup(int(name))) as sock:
-                # Under socket.setdefaulttimeout() that has changed the mode, also of the app's own descriptor.
-                os.set_blocking(int(name), blocking)
-                if _SO_ACCEPTCONN is None or not sock.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN):
-                    continue
-                address = sock.getsockname()
-        except (OSError, ValueError):
-            continue
-        found.append(f"port {address[1]}" if isinstance(address, tuple) else f"socket {address!s}")
+        if is_listening(int(name)):
+            address = local_address(int(name))
+            is_path = address.startswith(("/", "@")) or ":" not in address
+            found.append(f"socket {address}" if is_path else f"port {address.rpartition(':')[2]}")
     return found
 
 
