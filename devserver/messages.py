@@ -46,21 +46,37 @@ class Configure(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
 
 
+# --- supervisor → checkpoint, the root being the first ---
+
+
+class Plan(NamedTuple):
+    """Where the load that is about to go on may freeze. What it says of files is known from the loads before."""
+
+    checkpoints: bool = False
+    saved: tuple[str, ...] = ()  # files that were saved while running, the latest first
+    load_ms: float = 0.0  # how long a whole load takes; 0: nobody knows
+
+
 class ResumeCheckpoint(NamedTuple):
     """Fork a server that continues from here. Carries two descriptors: its control socket and its stack file."""
 
     server: int
     stand_in: Report | None = None  # serve this page instead of the target
+    plan: Plan = Plan()
     fds: int = 2
 
 
 class KillServer(NamedTuple):
-    """SIGKILL for the server and its process group."""
+    """SIGKILL for the server and its process group, and for all that is below it."""
 
     server: int
 
 
-# --- root → supervisor ---
+class Discard(NamedTuple):
+    """Nobody continues from here any more: end, once the last child has."""
+
+
+# --- checkpoint → supervisor ---
 
 
 class RootReady(NamedTuple):
@@ -73,7 +89,10 @@ class ServerForked(NamedTuple):
 
 
 class ServerEnded(NamedTuple):
-    """The process was reaped, its group killed. `status` as `subprocess` has it: negative for a signal."""
+    """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way (`pid` tells).
+
+    `status` as `subprocess` has it: negative for a signal.
+    """
 
     server: int
     pid: int
@@ -119,13 +138,27 @@ class ReadsRecorded(NamedTuple):
     reads: tuple[Read, ...]
 
 
+class CheckpointFrozen(NamedTuple):
+    """The process that was this server stays behind, frozen; its child, which says this, goes on loading as the server.
+
+    All reads before this message belong to the checkpoint. Carries our end of the checkpoint's channel.
+    """
+
+    position: int  # in the chain; the root's is 0
+    pid: int  # of the checkpoint
+    server_pid: int
+    fds: int = 1
+
+
 class LoadEnded(NamedTuple):
     """The target is loaded; the server waits for `Serve`."""
 
     name: str  # of the app, for the banner
     interface: Interface
-    modules: int  # how many modules of the user's ran
-    load_ms: float
+    modules: int  # how many modules of the user's are loaded
+    load_ms: float  # since it was forked from the checkpoint that it continued from
+    ran: int = 0  # how many of the modules ran since then
+    barrier: str = ""  # what kept the load from being frozen to its end
     exclusive: tuple[str, ...] = ()  # what it holds that a second process could not: "port 5678", "lock on …"
     template_roots: tuple[str, ...] = ()
     static_roots: tuple[str, ...] = ()
@@ -187,6 +220,7 @@ Message = (
     Configure
     | ResumeCheckpoint
     | KillServer
+    | Discard
     | RootReady
     | ServerForked
     | ServerEnded
@@ -196,6 +230,7 @@ Message = (
     | RefreshFiles
     | TerminalGranted
     | ReadsRecorded
+    | CheckpointFrozen
     | LoadEnded
     | LoadFailed
     | ServingBegan
@@ -264,7 +299,7 @@ def _plain_fields(value: typing.Any) -> dict[str, object]:
 def _plain(value: typing.Any) -> object:
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
         return [_plain(item) for item in value]
     return _plain_fields(value)
 

@@ -98,6 +98,10 @@ class Options:
         default=(),
         metadata=_asked(Group.RELOAD, "Do not watch these.", "GLOB", read=values.read_glob),
     )
+    checkpoints: bool = field(
+        default=True,
+        metadata=_asked(Group.RELOAD, "Keep the load in steps to restart from.", read=values.read_switch),
+    )
     poll: bool = field(
         default=False,
         metadata=_asked(Group.RELOAD, "Find changes by polling, for network mounts.", read=values.read_switch),

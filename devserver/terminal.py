@@ -124,6 +124,7 @@ def change_line(
     *,
     event: str = "changed",
     modules: int | None = None,
+    ran: int | None = None,
     elapsed_ms: float | None = None,
     fixed: bool = False,
     reason: str = "",
@@ -131,12 +132,13 @@ def change_line(
     """What a change led to: `views.py changed: restarted, 214 modules, 310 ms`.
 
     `names` are display paths, the most telling first; `outcome` is a participle (restarted, refreshed, failed to load);
-    `fixed` says that the error shown before is gone; `reason` why no less was possible.
+    `ran` how many of the modules ran again, if not all; `fixed` says that the error shown before is gone; `reason` why
+    no less was possible.
     """
     first = escape_control(names[0]) if names else "something"
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     results = [style.paint("error fixed", Paint.GOOD)] if fixed else []
-    results += [outcome, *_loaded(modules, elapsed_ms)]
+    results += [outcome, *_loaded(modules, elapsed_ms, ran)]
     line = f"{style.paint(first + more, Paint.STRONG)} {event}: {', '.join(results)}"
     return line + (style.paint(f" ({escape_control(reason)})", Paint.FAINT) if reason else "")
 
@@ -231,8 +233,10 @@ def request_line(
     return f"{clock}  {method} {path}  {shown}  {amount}  {taken}"
 
 
-def _loaded(modules: int | None, elapsed_ms: float | None) -> list[str]:
+def _loaded(modules: int | None, elapsed_ms: float | None, ran: int | None = None) -> list[str]:
     counted = [] if modules is None else [f"{modules} module{'' if modules == 1 else 's'}"]
+    if counted and ran is not None:
+        counted = [f"{ran} of {counted[0]} ran again"]
     return counted if elapsed_ms is None else [*counted, duration(elapsed_ms)]
 
 

@@ -54,6 +54,7 @@ Reloading:
   --reload-dir DIR            Watch this folder too.  [repeatable]
   --reload-include GLOB       Restart for these, read or not.  [repeatable]
   --reload-exclude GLOB       Do not watch these.  [repeatable]
+  --[no-]checkpoints          Keep the load in steps to restart from.  [on]
   --poll                      Find changes by polling, for network mounts.
 
 Address:

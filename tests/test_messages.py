@@ -19,6 +19,7 @@ from devserver.messages import (
     Message,
     Noticed,
     ProtocolError,
+    ResumeCheckpoint,
     Serve,
     ServingBegan,
     decode,
@@ -76,13 +77,18 @@ def test_a_stream_may_be_cut_anywhere(sent: list[Message], data: st.DataObject) 
 def test_every_message_has_a_name_of_its_own() -> None:
     assert len({cls.__name__ for cls in EVERY}) == len(EVERY)
     named = [cls for cls in vars(messages).values() if isinstance(cls, type) and cls.__module__ == messages.__name__]
-    assert set(named) - set(EVERY) == {messages.Interface, ProtocolError, Framing}
+    assert set(named) - set(EVERY) == {messages.Interface, messages.Plan, ProtocolError, Framing}
 
 
 def test_enums_come_back_as_enums() -> None:
     message = decode(encode(LoadFailed(Report(Occasion.LOAD, "title"), 1.5)))
     assert isinstance(message, LoadFailed)
     assert isinstance(message.report.occasion, Occasion)
+
+
+def test_a_plan_comes_back_in_its_message() -> None:
+    message = ResumeCheckpoint(3, plan=messages.Plan(True, ("/app/a.py",), 120.5))
+    assert decode(encode(message)) == message
 
 
 def test_options_come_back_whole() -> None:

@@ -196,6 +196,7 @@ def test_killing_all_below_finds_those_that_left() -> None:
             if os.fork() == 0:
                 os.write(write, b"%d\\n" % os.getpid())
                 os.close(write)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.execv(sys.executable, [sys.executable, "-c", SLEEP])
             os._exit(0)
         os.wait()

@@ -139,6 +139,10 @@ def test_banner_before_a_first_load_that_went_well() -> None:
             change_line(["views.py"], "restarted", elapsed_ms=31, fixed=True),
             "views.py changed: error fixed, restarted, 31 ms",
         ),
+        (
+            change_line(["views.py"], "resumed before it", modules=214, ran=3, elapsed_ms=31),
+            "views.py changed: resumed before it, 3 of 214 modules ran again, 31 ms",
+        ),
         (change_line(["new.py"], "restarted", event="added"), "new.py added: restarted"),
         (
             change_line(["a.py"], "restarted", reason="threads started in app/tasks.py"),

@@ -92,6 +92,8 @@ class DjangoIntegration(Integration):
         if "django.db" in sys.modules:
             from django.db import connections
 
+            if "settings" not in vars(connections):  # nobody has asked for one, and asking would load the settings
+                return
             for connection in connections.all(initialized_only=True):
                 connection.close()
 

@@ -26,16 +26,16 @@ def main() -> None:
     from devserver.processes import CHANNEL_FD, STACK_SIGNAL
     from devserver.server.load.chain import Root
     from devserver.server.main import ServerProcess
-    from devserver.terminal import Style
 
     # By name: the integrations stand above the server in the layers, and here is where the two are joined.
     integrations = importlib.import_module("devserver.integrations").INTEGRATIONS
     # Until a server has its handler: a process that blocks that early must not be killed by the question where it stands.
     signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     os.set_inheritable(CHANNEL_FD, False)
-    resumed = Root(Channel(socket.socket(fileno=CHANNEL_FD)), preload).freeze()
+    root = Root(Channel(socket.socket(fileno=CHANNEL_FD)), preload=preload)
+    resumed = root.freeze()
     gc.enable()
-    ServerProcess(resumed, integrations, Style(color=resumed.configure.color)).run()
+    ServerProcess(resumed, root.configure, integrations).run()
 
 
 if __name__ == "__main__":

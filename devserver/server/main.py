@@ -28,6 +28,7 @@ from devserver.channel import Channel
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
+    Configure,
     ConnectionsHandedOver,
     Drain,
     Interface,
@@ -50,6 +51,7 @@ from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
+from devserver.server.load.freezing import Freezer
 from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
@@ -86,20 +88,29 @@ class App:
 class ServerProcess:
     """One server. Owns its channel, its loop and everything that it loads."""
 
-    def __init__(self, resumed: Resumed, integrations: Sequence[Integration], style: Style) -> None:
+    def __init__(self, resumed: Resumed, configure: Configure, integrations: Sequence[Integration]) -> None:
         self._channel: Channel = resumed.channel
         self._stand_in = resumed.stand_in
         self._stack_fd = resumed.stack_fd
-        self._options = resumed.configure.options
-        self._target: Target = resumed.configure.target
-        self._argv = resumed.configure.argv
-        self._environment = resumed.configure.environment
-        self._bound_hosts = resumed.configure.bound_hosts
-        self._style = style
+        self._options = configure.options
+        self._target: Target = configure.target
+        self._argv = configure.argv
+        self._environment = configure.environment
+        self._bound_hosts = configure.bound_hosts
+        self._style = Style(color=configure.color)
         self._integrations = integrations
         self._applicable: tuple[Integration, ...] = ()
-        self._run = secrets.token_hex(8)
-        self._recorder = Recorder(on_read=self._send_reads, roots=(self._target.app_dir, *self._options.reload_dir))
+        self._run = ""
+        self._recorder = Recorder(
+            on_read=self._send_reads,
+            roots=(self._target.app_dir, *self._options.reload_dir),
+        )
+        self._freezer = Freezer(
+            resumed, journal=self._recorder, integrations=integrations, on_resumed=self._continue_as
+        )
+        self._recorder.about_to_search = self._freezer.search_begins
+        self._began = time.perf_counter()  # to load, or to go on with it
+        self._ran_before = 0  # modules that had run by then
         self._prompts = Prompts(
             ask=lambda: self._send(TerminalWanted()),
             give_back=lambda: self._send(TerminalReleased()),
@@ -121,12 +132,12 @@ class ServerProcess:
     def run(self) -> NoReturn:
         """Load, serve until told to end, end."""
         self._prepare_process()
-        began = time.perf_counter()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
+        self._run = secrets.token_hex(8)
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
-            loop.run_until_complete(self._serve(app, began))
+            loop.run_until_complete(self._serve(app))
         except BaseException as error:  # ours, or the user's KeyboardInterrupt out of a callback
             self._show(self._make_report(error, Occasion.BACKGROUND, None))
             self._end(1)
@@ -171,9 +182,21 @@ class ServerProcess:
                     integration.prepare()
             loaded = load_target(self._target, self._options, self._integrations)
             self._applicable = applicable(loaded.app, self._integrations, sys.modules)
-            return self._compose(loaded, integrate(loaded.app, self._applicable))
+            app = self._compose(loaded, integrate(loaded.app, self._applicable))
+            stack.prepare(self._mounts(app))
         except BaseException as error:  # SystemExit and KeyboardInterrupt too
+            self._freezer.stop()
             return self._page_app(self._make_report(error, Occasion.LOAD, None))
+        self._freezer.load_ended()
+        return app
+
+    def _continue_as(self, resumed: Resumed) -> None:
+        """This process continues from a checkpoint: it is another server than the one that came so far."""
+        self._channel = resumed.channel
+        os.dup2(resumed.stack_fd, self._stack_fd, inheritable=False)  # faulthandler knows it by its number
+        os.close(resumed.stack_fd)
+        self._began = time.perf_counter()
+        self._ran_before = self._recorder.source_count
 
     def _compose(self, loaded: Loaded, integrated: Integrated) -> App:
         if loaded.interface is Interface.STATIC:
@@ -205,7 +228,7 @@ class ServerProcess:
 
     # --- serving ---
 
-    async def _serve(self, app: App, began: float) -> None:
+    async def _serve(self, app: App) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._lines = LineWriter(loop)
         self._drain_began = asyncio.Event()
@@ -228,7 +251,7 @@ class ServerProcess:
         )
         self._recorder.begin_serving()
         self._send_reads()
-        self._say_loaded(app, (time.perf_counter() - began) * 1000)
+        self._say_loaded(app, (time.perf_counter() - self._began) * 1000)
         for message, fds in self._early_orders:
             self._obey(message, fds)
         await self._drain_began.wait()
@@ -261,10 +284,6 @@ class ServerProcess:
 
     def _build_stack(self, app: App) -> ASGIApp:
         assert self._loop is not None
-        mounts: list[StaticMount] = []
-        if app.report is None:
-            mounts += [parse_static_option(text, Path.cwd()) for text in self._options.static]
-            mounts += app.integrated.static
         built = stack.build(
             app.asgi,
             run=self._run,
@@ -273,7 +292,7 @@ class ServerProcess:
                 self._options.allowed_host,
                 machine_names() if not _only_loopback(self._bound_hosts) else (),
             ),
-            static=mounts,
+            static=self._mounts(app),
             make_report=self._make_report,
             show=self._show,
             write_request=self._request_writer() if self._options.access_log else None,
@@ -281,6 +300,11 @@ class ServerProcess:
         )
         self._streams = built.streams
         return built.app
+
+    def _mounts(self, app: App) -> list[StaticMount]:
+        if app.report is not None:
+            return []
+        return [*(parse_static_option(text, Path.cwd()) for text in self._options.static), *app.integrated.static]
 
     def _request_writer(self) -> Callable[[str, str, int, int, float], None]:
         lines, style = self._lines, self._style
@@ -303,6 +327,8 @@ class ServerProcess:
                 interface=app.interface,
                 modules=self._recorder.source_count,
                 load_ms=load_ms,
+                ran=self._recorder.source_count - self._ran_before,
+                barrier=self._freezer.barrier,
                 exclusive=exclusive,
                 template_roots=tuple(str(root) for root in app.integrated.template_roots),
                 static_roots=tuple(str(root) for root in app.integrated.static_roots),

@@ -118,13 +118,16 @@ class Announcer:
             self._banner(loaded)
         elif loaded is not None:
             is_first = not self._names  # and came so late that the address was told before
+            resumed = server.resumed_at > 0
+            outcome = f"resumed{_before(self._names) if self._event == 'changed' else ''}" if resumed else "restarted"
             self._console.changed(
                 (self._target.label,) if is_first else self._names,
-                "serving" if is_first else "restarted",
+                "serving" if is_first else outcome,
                 modules=loaded.modules,
+                ran=loaded.ran if resumed else None,
                 elapsed_ms=(time.monotonic() - self._began) * 1000,
                 fixed=self._was_broken,
-                reason=self._reason,
+                reason=self._reason or loaded.barrier,
                 event="is loaded" if is_first else self._event,
             )
         if loaded is not None:
@@ -157,6 +160,10 @@ class Announcer:
                 is_loaded=loaded is not None,
             )
         )
+
+
+def _before(names: Sequence[str]) -> str:
+    return " before it" if len(names) == 1 else " before them"
 
 
 def shown(paths: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ Runs in the supervisor. Does the I/O around `plan`: compares what was read with 
 - A source that is empty or gone gets a moment for the rest of its save: editors truncate and then write, or delete and create.
   A load that fails gets the same moment before anybody hears of it: it may have met the first half of a save.
 - What changed while a load runs is compared again when its reads are known, so a save during a load is never lost.
+- What a checkpoint holds is compared as a whole while the server that continues from it is still loading: a change whose event is
+  late, or never came, is found before the server answers.
 - What nobody has read counts by events alone (`--reload-include`); all else counts by what differs, however it was noticed.
 """
 
@@ -38,6 +40,8 @@ _READ_S = 0.01
 _RECENT_S = 5.0
 """How long after a change a server that serves may take to report that it had read the file before."""
 _EMPTY = sign_content(b"")
+_MAX_SAVED = 6
+"""So many files get a checkpoint of their own."""
 
 
 class Changes:
@@ -72,6 +76,8 @@ class Changes:
         self._saved_until = 0.0
         self._refreshed: dict[tuple[str, Aspect], str] = {}  # what the server was told to forget, and what is there now
         self._unread: dict[str, str] = {}  # what --reload-include names and was acted on
+        self.saved_sources: tuple[str, ...] = ()
+        """The sources of the user's that were saved while running, the latest first."""
 
     # --- told by the supervisor ---
 
@@ -88,6 +94,8 @@ class Changes:
             self._last = record
             self._recent.clear()
             self._refreshed.clear()
+            if record.resumed_at:
+                self._weigh(verify_all(self._chain(record), signer=self._signer), set(), record, recheck=True)
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:
         """The watcher saw these paths change; with `rescan` it may have missed others."""
@@ -145,10 +153,12 @@ class Changes:
         if record is not None and touched:
             self._weigh(observe(touched, self._chain(record), signer=self._signer), touched, record)
 
-    def _chain(self, record: ServerRecord) -> tuple[ReadSet, ReadSet]:
-        return (self._root_reads, record.reads)
+    def _chain(self, record: ServerRecord) -> Sequence[ReadSet]:
+        return [self._root_reads, *record.chain()[1:]]
 
-    def _weigh(self, changes: tuple[Change, ...], touched: set[str], record: ServerRecord) -> None:
+    def _weigh(
+        self, changes: tuple[Change, ...], touched: set[str], record: ServerRecord, *, recheck: bool = False
+    ) -> None:
         if changes:
             # A server says that it is about to write before it does: what was seen on the disk was announced by now.
             self._hear()
@@ -162,7 +172,7 @@ class Changes:
             change for change in changes if self._refreshed.get((change.path, change.aspect)) != change.signature
         )
         chain, now = self._chain(record), time.monotonic()
-        unfinished = [change for change in changes if change.signature in (ABSENT, _EMPTY)]
+        unfinished = [change for change in changes if change.signature in (ABSENT, _EMPTY) and not recheck]
         if not isinstance(decide(unfinished, chain, rules), Nothing):
             if not self._unfinished:
                 self._unfinished_until = now + SAVE_S
@@ -171,7 +181,7 @@ class Changes:
                 self._call_later(self._unfinished_until - now, self._look_again)
                 return
         self._unfinished.clear()
-        decision = decide(changes, chain, rules)
+        decision = decide(changes, chain, rules, recheck=recheck)
         match decision:
             case Nothing():
                 return
@@ -179,10 +189,15 @@ class Changes:
                 self._refreshed |= {(change.path, change.aspect): change.signature for change in changes}
             case _:
                 self._saved, self._saved_until = touched, now + SAVE_S
+                self._note_saved(changes)
                 self._unread |= {
                     change.path: change.signature for change in changes if not self._is_read(change.path, record)
                 }
         self._decided(decision)
+
+    def _note_saved(self, changes: Iterable[Change]) -> None:
+        sources = [change.shown for change in changes if change.shown.endswith(".py")]
+        self.saved_sources = tuple(dict.fromkeys((*sources, *self.saved_sources)))[:_MAX_SAVED]
 
     def _is_read(self, path: str, record: ServerRecord) -> bool:
         return any(path in reads for reads in self._chain(record))

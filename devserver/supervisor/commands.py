@@ -21,9 +21,10 @@ class RetireRoot:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Fork `server` from the root."""
+    """Fork `server` from the checkpoint at `position`, or the deepest before it; a stand-in from the root."""
 
     server: int
+    position: int = 0
     stand_in: Report | None = None
 
 

@@ -74,7 +74,9 @@ class StackRead:
 
 @dataclass(frozen=True, slots=True)
 class ResumeDecided:
-    """The planner's word, or a key: load anew from the root."""
+    """The planner's word, or a key: load anew from the checkpoint at this position, or from one before it."""
+
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import assert_never
 from devserver.configuration import read_env_file
 from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
-from devserver.messages import Configure
+from devserver.messages import Configure, Plan
 from devserver.options import Options
 from devserver.readset import Read, ReadKind
 from devserver.supervisor import commands, events, state
@@ -38,7 +38,7 @@ from devserver.supervisor.tree import ServerRecord, Tree
 from devserver.supervisor.watcher import Watcher
 from devserver.target import Target
 
-_STACK_WAIT_S = 0.3
+_STACK_WAIT_S = 1.0
 _STACK_STEP_S = 0.02
 _END_S = 1.0
 _TELL_READS_S = 0.1
@@ -333,7 +333,7 @@ class Supervisor:
     def _tell_watcher(self) -> None:
         self._tell_reads = False
         if self._watcher is not None and (record := self._current_record()) is not None:
-            self._watcher.watched_reads(record.reads.paths())
+            self._watcher.watched_reads([path for reads in record.chain() for path in reads.paths()])
 
     def _current_record(self) -> ServerRecord | None:
         """The server whose read-set counts."""
@@ -348,9 +348,9 @@ class Supervisor:
                 self._pace.in_use()
                 self._announcer.refreshed(paths)
                 self._events.append(events.RefreshDecided(tuple(paths)))
-            case Resume(paths=paths):
+            case Resume(checkpoint=position, paths=paths):
                 self._because(shown(paths), "changed")
-                self._events.append(events.ResumeDecided())
+                self._events.append(events.ResumeDecided(position))
             case Restart(paths=paths, reason=reason):
                 self._because(shown(paths), "changed", reason)
                 self._events.append(events.RestartDecided())
@@ -377,8 +377,8 @@ class Supervisor:
                 tree.spawn_root()
             case commands.RetireRoot():
                 tree.retire_root()
-            case commands.Resume(server=number, stand_in=report):
-                tree.resume(number, report)
+            case commands.Resume(server=number, position=position, stand_in=report):
+                tree.resume(number, report, position, self._plan())
                 self._changes.load_began(number)
             case commands.LetServe(server=number):
                 tree.let_serve(number)
@@ -393,7 +393,7 @@ class Supervisor:
                 self._call_later(seconds, lambda: self._events.append(event))
             case commands.ReadStack(server=number, status=None):
                 tree.ask_for_stack(number)
-                self._await_stack(number, time.monotonic() + _STACK_WAIT_S)
+                self._await_stack(number, "", time.monotonic() + _STACK_WAIT_S)
             case commands.ReadStack(server=number, status=status):
                 text = tree.last_words.get(number, "")
                 detail = "It died again and again at its start. Save a file to try again."
@@ -409,14 +409,19 @@ class Supervisor:
             case _:
                 assert_never(command)
 
-    def _await_stack(self, number: int, deadline: float) -> None:
-        """faulthandler writes when the signal has arrived: look until there is something, but not for long."""
+    def _plan(self) -> Plan:
+        """What the next load is told about checkpoints."""
+        wanted = self._options.checkpoints and self._options.reload
+        return Plan(wanted, self._changes.saved_sources, self._tree.load_ms)
+
+    def _await_stack(self, number: int, before: str, deadline: float) -> None:
+        """faulthandler writes when the signal has arrived, line by line: look until no more comes, but not for long."""
         server = self._tree.servers.get(number)
         if server is None:
             return
         text = self._tree.stack_of(server)
-        if not text and time.monotonic() < deadline:
-            self._call_later(_STACK_STEP_S, lambda: self._await_stack(number, deadline))
+        if ("  File " not in text or text != before) and time.monotonic() < deadline:
+            self._call_later(_STACK_STEP_S, lambda: self._await_stack(number, text, deadline))
             return
         report = report_from_hang(
             text, round(time.monotonic() - server.began), user_roots=user_roots(self._target), target=self._target.label

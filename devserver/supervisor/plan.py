@@ -8,6 +8,7 @@ Runs in the supervisor. Pure: all that was looked at on the disk is in the chang
 - What the app writes while it serves never counts, unless it was executed as a source. What the load wrote is compared
   with how the load left it: it counts if it was also read, else it only keeps a resume from starting at a checkpoint
   that holds it.
+- Once a process continues from a checkpoint, all that the checkpoint holds must still be true: see `recheck`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ class Rules:
     static_roots: tuple[str, ...] = ()
     included: Callable[[str], bool] = _never  # --reload-include
     excluded: Callable[[str], bool] = _never  # --reload-exclude and the ignore rules
-    checkpoints: bool = True  # False: there is nothing to resume from
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,12 @@ class _Weight:
 _WEIGHTLESS = _Weight()
 
 
-def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules) -> Decision:
+def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, recheck: bool = False) -> Decision:
     """What to do about `changes`.
 
     `chain`: the reads of each process in order, the root first, the server last; all but the last are checkpoints. A
     read at position p is in the state of the processes p, p + 1, …, so checkpoint p - 1 is the deepest without it.
+    `recheck`: the server has just begun to load from the last checkpoint; what the load wrote counts then, read or not.
     """
     deepest = len(chain) - 2
     resumes: list[str] = []
@@ -105,10 +106,10 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules) -> 
             refreshes.append(change.shown)
         elif weight.holds is not None:
             deepest = min(deepest, weight.holds - 1)
+            if recheck:
+                resumes.append(change.shown)
     if resumes:
         paths = tuple(dict.fromkeys(resumes))
-        if not rules.checkpoints:
-            return Restart(paths, "checkpoints are off")
         if deepest < 0:
             return Restart(paths, "in a fresh interpreter")
         return Resume(deepest, paths)
@@ -121,7 +122,8 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules) -> 
 def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
     reads = [read for process in chain for read in process.reads_of(change.path)]
     if not reads:
-        return _Weight(resume=len(chain)) if rules.included(change.path) else _WEIGHTLESS
+        # Who names it knows that it matters, but not to which part of the load.
+        return _Weight(resume=1) if rules.included(change.path) else _WEIGHTLESS
     aspect = [read for read in reads if read.kind.aspect is change.aspect]
     match change.aspect:
         case Aspect.CONTENT:
@@ -151,7 +153,7 @@ def _weigh_content(change: Change, reads: Sequence[Read], rules: Rules) -> _Weig
         # A file that the app writes once (an editor in the browser) and that runs as a module is still a source.
         spoiled = [read for read in spoiled if read.kind is ReadKind.SOURCE]
     elif left is not None and differs(left) and not spoiled:
-        return _Weight(holds=left.position)
+        return _Weight(holds=min(read.position for read in written))
     if any(read.kind is ReadKind.STATIC for read in reads):
         # Who sent it has opened it to do so.
         spoiled = [read for read in spoiled if read.loading or read.kind in (ReadKind.SOURCE, ReadKind.STATIC)]

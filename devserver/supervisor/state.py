@@ -8,6 +8,8 @@ process, socket, clock or print. Rules that hold:
 - The old server stops accepting the moment a change is acted on; connections wait in the backlog until the new one serves.
 - A newer change overtakes a running load.
 - While a debugger prompt is open nothing is killed, drained or resumed; the wish to load waits (`wanted`).
+- A wish to load holds the deepest checkpoint from which it may continue; two wishes hold the less deep of theirs.
+- Who dies on its way from a checkpoint is tried once more from the root: what was frozen may be what kills it.
 - Every `Drain` and every stop starts a deadline, and the deadline ends in a kill.
 """
 
@@ -63,6 +65,8 @@ MAX_EARLY_DEATHS = 3
 SHUTDOWN_S = 0.9
 """What a server gets on top of the grace of its requests for its own shutdown (lifespan, atexit)."""
 MAX_ROOT_DEATHS = 3
+DEEPEST = 1 << 30
+"""The last checkpoint of the chain, wherever that is."""
 MAX_DRAINING = 8
 """So many old servers finish what they began; the oldest has to go for one more."""
 
@@ -104,6 +108,7 @@ class State:
     stand_in: Server | None = None
     draining: tuple[Server, ...] = ()  # the oldest first
     wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
+    position: int = DEEPEST  # the checkpoint from which it may continue
     prompts: tuple[int, ...] = ()  # the servers at a breakpoint: the first has the terminal, the others wait for it
     early_deaths: int = 0
     root_deaths: int = 0
@@ -123,7 +128,7 @@ Step = tuple[State, list[Command]]
 
 def start(*, grace_s: float, reload: bool) -> State:
     """The state before anything has happened. The root has been spawned already."""
-    return State(grace_s=grace_s, reload=reload)
+    return State(grace_s=grace_s, reload=reload, position=0)
 
 
 def advance(state: State, event: Event) -> Step:
@@ -156,8 +161,8 @@ def advance(state: State, event: Event) -> Step:
             return _update_current(state, event.server, exclusive=(*held, event.what))
         case StackRead():
             return _stack_read(state, event)
-        case ResumeDecided():
-            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESUME)
+        case ResumeDecided(position=position):
+            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESUME, position)
         case RestartDecided():
             return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESTART)
         case RefreshDecided():
@@ -175,12 +180,12 @@ def advance(state: State, event: Event) -> Step:
 # --- loading ---
 
 
-def _want(state: State, wanted: Wanted) -> Step:
-    """A load is wanted. A restart that is wanted already is not weakened to a resume."""
+def _want(state: State, wanted: Wanted, position: int = 0) -> Step:
+    """A load is wanted. What is wanted already is not weakened: a restart to a resume, a resume to one from further on."""
     if state.wanted is Wanted.RESTART:
         wanted = Wanted.RESTART
     told = state.wanted is not Wanted.NOTHING
-    state = replace(state, wanted=wanted)
+    state = replace(state, wanted=wanted, position=min(state.position, position))
     if state.prompt:
         return state, [] if told else [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
     return _load_if_possible(state)
@@ -197,9 +202,9 @@ def _load_if_possible(state: State) -> Step:
         return state, [*commands, Tell(Notice.WAITING_FOR_EXCLUSIVE, detail=", ".join(held))]
     if state.wanted is Wanted.RESTART:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
-    number = state.last_number + 1
-    state = replace(state, last_number=number, current=Server(number), wanted=Wanted.NOTHING)
-    return state, [*commands, Resume(number), StartTimer(Timer.HANG, number, HANG_S)]
+    number, position = state.last_number + 1, state.position
+    state = replace(state, last_number=number, current=Server(number), wanted=Wanted.NOTHING, position=DEEPEST)
+    return state, [*commands, Resume(number, position), StartTimer(Timer.HANG, number, HANG_S)]
 
 
 def _put_aside(state: State) -> Step:
@@ -306,7 +311,7 @@ def _died(state: State, server: Server, status: int) -> Step:
     if state.wanted is Wanted.NOTHING and state.early_deaths >= MAX_EARLY_DEATHS:
         return state, [tell, Tell(Notice.GAVE_UP, server.number), ReadStack(server.number, status)]
     if state.wanted is Wanted.NOTHING:
-        state = replace(state, wanted=Wanted.RESUME)
+        state = replace(state, wanted=Wanted.RESUME, position=0 if early else DEEPEST)
     state, commands = _load_if_possible(state)
     return state, [tell, *commands]
 
@@ -314,7 +319,7 @@ def _died(state: State, server: Server, status: int) -> Step:
 def _root_ended(state: State, event: RootEnded) -> Step:
     """Somebody killed the root, and the servers with it."""
     gone = replace(state, root_up=False, current=None, stand_in=None, draining=(), prompts=(), wanted=Wanted.RESUME)
-    gone = replace(gone, root_deaths=state.root_deaths + 1)
+    gone = replace(gone, position=0, root_deaths=state.root_deaths + 1)
     tell = Tell(Notice.ROOT_DIED, status=event.status)
     if gone.root_deaths > MAX_ROOT_DEATHS:
         return replace(gone, stopping=True), [tell, Exit(1)]
@@ -361,7 +366,7 @@ def _stack_read(state: State, event: StackRead) -> Step:
         return state, []  # a new load has begun since
     number = state.last_number + 1
     state = replace(state, last_number=number, stand_in=Server(number, Role.STAND_IN))
-    commands: list[Command] = [Resume(number, event.report)]
+    commands: list[Command] = [Resume(number, stand_in=event.report)]
     if hangs:
         commands.append(Tell(Notice.HANGS, event.server, event.report))
     return state, commands

@@ -1,4 +1,4 @@
-"""The processes below the supervisor: which roots and servers there are, what was said to them and what they said.
+"""The processes below the supervisor: which roots, checkpoints and servers there are, what was said to them and what they said.
 
 Runs in the supervisor. Decides nothing: carries commands out and turns messages into events of `state`. Owns the roots, the
 channels, the stack files and the connections that wait for the next server.
@@ -20,8 +20,10 @@ from devserver.channel import Channel, socket_pair
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
+    CheckpointFrozen,
     Configure,
     ConnectionsHandedOver,
+    Discard,
     Drain,
     ExclusiveHeld,
     KillServer,
@@ -30,6 +32,7 @@ from devserver.messages import (
     Message,
     Noticed,
     OutputLeft,
+    Plan,
     ReadsRecorded,
     RefreshFiles,
     RequestBegan,
@@ -51,29 +54,54 @@ from devserver.supervisor.process import RootProcess, spawn_root
 _STACK_BYTES = 1 << 18
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class CheckpointRecord:
+    """What is known of one frozen process."""
+
+    position: int  # in its chain; the root's is 0
+    pid: int
+    channel: Channel
+    parent: CheckpointRecord | None  # None: it is a root
+    reads: ReadSet = field(default_factory=ReadSet)  # since the one before it
+
+    def line(self) -> list[CheckpointRecord]:
+        """Its chain up to itself, the root first."""
+        return [*(self.parent.line() if self.parent is not None else ()), self]
+
+
+@dataclass(slots=True, eq=False)
 class RootRecord:
     process: RootProcess
-    channel: Channel
+    checkpoint: CheckpointRecord
     retired: bool = False
     servers: set[int] = field(default_factory=set)
 
+    @property
+    def channel(self) -> Channel:
+        return self.checkpoint.channel
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class ServerRecord:
     """What is known of one server."""
 
     number: int
     root: RootRecord
+    parent: CheckpointRecord  # the last checkpoint before it
     channel: Channel
     stack_file: BinaryIO
     stand_in: bool
     began: float  # time.monotonic() when it was asked for
-    reads: ReadSet = field(default_factory=ReadSet)
+    resumed_at: int = 0  # the position of the checkpoint that it continued from
+    reads: ReadSet = field(default_factory=ReadSet)  # since its parent
     pid: int = 0
     loaded: LoadEnded | None = None
     failed: LoadFailed | None = None
     lets_serve: bool = False
+
+    def chain(self) -> list[ReadSet]:
+        """All that is in the state of this process: the reads of its checkpoints, the root first, and its own."""
+        return [*(checkpoint.reads for checkpoint in self.parent.line()), self.reads]
 
 
 class Tree:
@@ -98,11 +126,15 @@ class Tree:
         self._on_output = on_output
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
+        self.chain: list[CheckpointRecord] = []  # of the current root, itself first
+        self._discarded: list[CheckpointRecord] = []  # each waits for its last child
         self.servers: dict[int, ServerRecord] = {}
         self.last_words: dict[int, str] = {}  # what faulthandler wrote of the server that ended last
         self._listeners: Sequence[socket.socket] = ()
         self._accepting: ServerRecord | None = None
         self._waiting: list[tuple[int, str]] = []  # connections for the next server
+        self.load_ms = 0.0  # of the last load that began at a root
+        self._lineage = 0  # the server whose checkpoints belong to the chain
         processes.become_subreaper()
         self._take_root(first)
 
@@ -113,6 +145,7 @@ class Tree:
     def channels(self) -> list[Channel]:
         """What belongs in the selector."""
         found = [root.channel for root in self._roots] + [server.channel for server in self.servers.values()]
+        found += [checkpoint.channel for checkpoint in self._frozen()]
         return [channel for channel in found if not channel.closed]
 
     # --- commands ---
@@ -121,30 +154,64 @@ class Tree:
         self._take_root(spawn_root())
 
     def _take_root(self, process: RootProcess) -> None:
-        root = RootRecord(process, Channel(process.sock))
+        root = RootRecord(process, CheckpointRecord(0, process.pid, Channel(process.sock), None))
         self._roots.append(root)
-        self._root = root
+        self._leave_chain()
+        self._root, self.chain = root, [root.checkpoint]
         root.channel.send(self._configure())
 
     def retire_root(self) -> None:
         """The current root gets no more work."""
         if self._root is not None:
             self._root.retired = True
+            self._leave_chain()
             self._end_if_idle(self._root)
             self._root = None
 
-    def resume(self, number: int, stand_in: Report | None) -> ServerRecord | None:
-        """Fork a server. None if the root is gone (its end is an event of its own)."""
+    def _leave_chain(self) -> None:
+        self._discard_below(0)
+        self.chain = []
+
+    def _discard_below(self, position: int) -> None:
+        """Nobody continues from the checkpoints behind this one any more."""
+        for checkpoint in self.chain[position + 1 :]:
+            self._discard(checkpoint)
+        del self.chain[position + 1 :]
+
+    def _discard(self, checkpoint: CheckpointRecord) -> None:
+        checkpoint.channel.send(Discard())
+        self._discarded.append(checkpoint)
+
+    def resume(self, number: int, stand_in: Report | None, position: int, plan: Plan) -> ServerRecord | None:
+        """Fork a server from the checkpoint at `position`, or from the deepest before it that lives; a stand-in from the root.
+
+        Those behind that checkpoint are discarded. None if the root is gone (its end is an event of its own).
+        """
         root = self._root
         if root is None:
             return None
+        if stand_in is None:
+            self._discard_below(position)
+            self._lineage = number
+            parent = self.chain[-1]
+        else:
+            parent = root.checkpoint
         ours, theirs = socket_pair()
         stack_file = _stack_file()
-        server = ServerRecord(number, root, Channel(ours), stack_file, stand_in is not None, time.monotonic())
+        server = ServerRecord(
+            number,
+            root,
+            parent,
+            Channel(ours),
+            stack_file,
+            stand_in is not None,
+            time.monotonic(),
+            resumed_at=parent.position,
+        )
         self.servers[number] = server
         root.servers.add(number)
         stack_fd = os.dup(stack_file.fileno())
-        root.channel.send(ResumeCheckpoint(number, stand_in), [theirs.detach(), stack_fd], close_fds=True)
+        parent.channel.send(ResumeCheckpoint(number, stand_in, plan), [theirs.detach(), stack_fd], close_fds=True)
         return server
 
     def let_serve(self, number: int) -> None:
@@ -166,7 +233,7 @@ class Tree:
         if server := self.servers.get(number):
             if self._accepting is server:
                 self._accepting = None
-            server.root.channel.send(KillServer(number))
+            server.parent.channel.send(KillServer(number))
 
     def refresh(self, number: int, paths: tuple[str, ...]) -> None:
         if server := self.servers.get(number):
@@ -205,6 +272,8 @@ class Tree:
         for server in self.servers.values():
             server.channel.close()
             server.stack_file.close()
+        for checkpoint in self._frozen():
+            checkpoint.channel.close()
         for root in self._roots:
             root.channel.close()  # all at once, then wait for each
         for root in self._roots:
@@ -219,10 +288,10 @@ class Tree:
         root = next((root for root in self._roots if root.channel is channel), None)
         server = next((server for server in self.servers.values() if server.channel is channel), None)
         for message, fds in channel.receive():
-            if root is not None:
-                self._root_said(root, message)
-            elif server is not None:
+            if server is not None:
                 self._server_said(server, message, fds)
+            else:
+                self._checkpoint_said(root, message)
 
     def reap_roots(self) -> None:
         """After SIGCHLD: a root that ended is no more, nor is anything it had below."""
@@ -231,17 +300,23 @@ class Tree:
             if status is None:
                 continue
             for message, _fds in root.channel.receive():  # its last words
-                self._root_said(root, message)
+                self._checkpoint_said(root, message)
             self._roots.remove(root)
             root.channel.close()
             processes.kill_all_below(spare=lambda pid: any(pid == other.process.pid for other in self._roots))
             for number in list(root.servers):
                 self._forget(number)
+            for checkpoint in [one for one in self._frozen() if one.line()[0] is root.checkpoint]:
+                self._forget_checkpoint(checkpoint)
             if root is self._root:
-                self._root = None
+                self._root, self.chain = None, []
                 self._emit(events.RootEnded(status))
 
-    def _root_said(self, root: RootRecord, message: Message) -> None:
+    def _frozen(self) -> list[CheckpointRecord]:
+        """The checkpoints that may live, roots aside."""
+        return [*self.chain[1:], *self._discarded]
+
+    def _checkpoint_said(self, root: RootRecord | None, message: Message) -> None:
         match message:
             case RootReady():
                 if root is self._root:
@@ -249,21 +324,45 @@ class Tree:
             case ServerForked(server=number, pid=pid):
                 if number in self.servers:
                     self.servers[number].pid = pid
-            case ServerEnded(server=number, status=status):
-                self._server_ended(root, number, status)
+            case ServerEnded(server=number, pid=pid, status=status):
+                self._process_ended(number, pid, status)
             case _:
-                raise AssertionError(f"not from a root: {message}")
+                raise AssertionError(f"not from a checkpoint: {message}")
 
-    def _server_ended(self, root: RootRecord, number: int, status: int) -> None:
+    def _process_ended(self, number: int, pid: int, status: int) -> None:
+        """A server is gone, or a checkpoint and with it all that is below it."""
+        if (server := self.servers.get(number)) is not None:
+            self._hear_out(server)  # it may have left a checkpoint behind meanwhile
+        checkpoint = next((one for one in self._frozen() if one.pid == pid), None)
+        if checkpoint is None:
+            self._server_ended(number, status)
+            return
+        for below in [server for server in self.servers.values() if checkpoint in server.parent.line()]:
+            self._server_ended(below.number, status)
+        for frozen in [frozen for frozen in self._frozen() if checkpoint in frozen.line()]:
+            self._forget_checkpoint(frozen)
+
+    def _server_ended(self, number: int, status: int) -> None:
         server = self.servers.get(number)
         if server is not None:
-            for message, fds in server.channel.receive():  # what it said before it ended
-                self._server_said(server, message, fds)
+            self._hear_out(server)
             self.last_words = {number: self.stack_of(server)}
         self._emit(events.Ended(number, status))
         self._forget(number)
-        root.servers.discard(number)
-        self._end_if_idle(root)
+        if server is not None:
+            server.root.servers.discard(number)
+            self._end_if_idle(server.root)
+
+    def _hear_out(self, server: ServerRecord) -> None:
+        """Take in what it said before it ended."""
+        for message, fds in server.channel.receive():
+            self._server_said(server, message, fds)
+
+    def _forget_checkpoint(self, checkpoint: CheckpointRecord) -> None:
+        checkpoint.channel.close()
+        for records in (self.chain, self._discarded):
+            if checkpoint in records:
+                records.remove(checkpoint)
 
     def _forget(self, number: int) -> None:
         server = self.servers.pop(number, None)
@@ -282,8 +381,12 @@ class Tree:
             case ReadsRecorded(reads=reads):
                 server.reads.add(reads)
                 self._on_reads(server, reads)
+            case CheckpointFrozen():
+                self._frozen_behind(server, message, fds)
             case LoadEnded(exclusive=exclusive):
                 server.loaded = message
+                if not server.resumed_at:
+                    self.load_ms = message.load_ms
                 self._emit(events.Loaded(server.number, exclusive))
             case LoadFailed(report=report, exclusive=exclusive):
                 server.failed = message
@@ -308,6 +411,20 @@ class Tree:
                 self._notice(text, warning)
             case _:
                 raise AssertionError(f"not from a server: {message}")
+
+    def _frozen_behind(self, server: ServerRecord, message: CheckpointFrozen, fds: list[int]) -> None:
+        """A server has left a checkpoint behind, and what it had read until then."""
+        server.pid = message.server_pid
+        if not fds:  # out of descriptors: nobody can reach the checkpoint, which ends with its child
+            return
+        checkpoint = CheckpointRecord(
+            message.position, message.pid, Channel(socket.socket(fileno=fds[0])), server.parent, server.reads
+        )
+        server.parent, server.reads = checkpoint, ReadSet()
+        if server.number == self._lineage and self.chain[-1] is checkpoint.parent:
+            self.chain.append(checkpoint)
+        else:  # overtaken
+            self._discard(checkpoint)
 
     def _forward_connections(self) -> None:
         while self._waiting and self._accepting is not None:

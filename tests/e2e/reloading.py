@@ -21,6 +21,7 @@ from tests.e2e.harness import DevServer, Serve
 MARK = "marks/mark.css"
 ARGUMENTS = ("app:application", "--static", "/marks=marks", "--no-access-log")
 _CHANGE = re.compile(r"^(.*) (?:changed|ended|asked for a restart): (.*)$", re.MULTILINE)
+_RESUMED = re.compile(r"resumed(?: before (?:it|them))?, \d+ of (\d+ modules?) ran again")
 
 Save = Callable[[Path, str], None]
 
@@ -34,8 +35,10 @@ class Reloading:
         self._marks = 0
 
     def lines(self) -> list[str]:
-        """The change lines so far: `app.py: restarted, 1 module`, times left out."""
-        return [f"{names}: {re.sub(r', [0-9.]+ m?s', '', what)}" for names, what in _CHANGE.findall(self.server.log)]
+        """The change lines so far: `app.py: restarted, 1 module`. Left out are times, and from where the load went on: a
+        resume is to a user what a restart is."""
+        log = _RESUMED.sub(r"restarted, \1", self.server.log)
+        return [f"{names}: {re.sub(r', [0-9.]+ m?s', '', what)}" for names, what in _CHANGE.findall(log)]
 
     def loads(self) -> int:
         """How many loads there were after the first."""

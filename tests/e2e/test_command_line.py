@@ -238,7 +238,7 @@ def test_the_address_is_told_before_there_is_an_app(serve: Serve, beginning: str
     assert server.wait_for_text(shown).status >= 500
     server.edit("go.txt", "")
     server.wait_for_text("one")
-    server.wait_for_log(r"app:application is loaded: serving, 1 module|go.txt changed: restarted")
+    server.wait_for_log(r"app:application is loaded: serving, 1 module|go.txt changed: (?:restarted|resumed)")
     assert server.log.count(f"devserver {__version__}") == 1
 
 
@@ -415,7 +415,7 @@ def test_no_access_log(serve: Serve) -> None:
     server.get("/quiet")
     server.edit("app.py", saying("two"))
     server.wait_for_text("two")
-    server.wait_for_log("restarted")
+    server.wait_for_log(r"(?:restarted|resumed)")
     assert "GET " not in server.log
 
 
@@ -522,7 +522,7 @@ def test_lines_in_a_file_come_at_once(raw: Callable[..., RawServer], project: Pa
     server.get("/asked")
     server.wait_for_log(r"GET /asked  200")
     server.edit("app.py", saying("two"))
-    server.wait_for_log("app.py changed: restarted")
+    server.wait_for_log(r"app.py changed: (?:restarted|resumed)")
     assert "\x1b" not in server.log
     assert server.process.poll() is None
     assert server.end() == 0
@@ -679,7 +679,7 @@ def test_a_project_that_cannot_be_written_to(raw: Callable[..., RawServer], proj
         server.wait_for_log("not writable")
         assert server.get().text == "one"
         server.edit("helper.py", "x = 1\n")
-        server.wait_for_log("helper.py changed: restarted")
+        server.wait_for_log(r"helper.py changed: (?:restarted|resumed)")
         assert server.get().text == "one"
         assert server.end() == 0
         assert "Traceback" not in server.log
@@ -707,7 +707,7 @@ def test_poor_surroundings(raw: Callable[..., RawServer], project: Path, variabl
     server.wait_for_log("SyntaxError")
     server.edit("app.py", saying("öne"))
     server.wait_for_text("öne", "/%C3%A4")
-    server.wait_for_log("error fixed, restarted")
+    server.wait_for_log(r"error fixed, (?:restarted|resumed)")
     assert server.end() == 0
     assert "Traceback" not in server.log
 

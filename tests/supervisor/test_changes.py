@@ -6,17 +6,18 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from devserver.messages import Interface, LoadEnded
 from devserver.options import Options
-from devserver.readset import Read, ReadKind, sign_content, sign_file
+from devserver.readset import Read, ReadKind, ReadSet, sign_content, sign_file
+from devserver.signatures import PENDING
 from devserver.supervisor.changes import SAVE_S, Changes
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.plan import Decision, Refresh, Restart, Resume
-from devserver.supervisor.tree import ServerRecord
+from devserver.supervisor.tree import CheckpointRecord, ServerRecord
 
 
 class Desk:
@@ -43,9 +44,17 @@ class Desk:
         self.changes.load_began(1)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
-    def new_server(self, number: int) -> ServerRecord:
-        nothing = cast("object", None)
-        return ServerRecord(number, nothing, nothing, nothing, stand_in=False, began=0.0)  # type: ignore[arg-type]
+    def new_server(self, number: int, parent: CheckpointRecord | None = None) -> ServerRecord:
+        nothing = cast("Any", None)
+        return ServerRecord(
+            number,
+            nothing,
+            parent or CheckpointRecord(0, 0, nothing, None),
+            nothing,
+            nothing,
+            stand_in=False,
+            began=0.0,
+        )
 
     def write(self, name: str, text: str) -> str:
         path = self.folder / name
@@ -272,3 +281,61 @@ def test_what_the_root_was_given_is_compared_with_what_it_was_given(
     assert desk.sees(path, rescan=True) == []
     Path(path).write_text("A=1")
     assert [type(decision) for decision in desk.sees(path)] == [Restart]
+
+
+# --- checkpoints ---
+
+
+def resume_after(desk: Desk, reads: list[list[Read]]) -> None:
+    """A second server continues from the last of these checkpoints; the first of the lists is the root's."""
+    line: CheckpointRecord | None = None
+    for position, these in enumerate(reads):
+        line = CheckpointRecord(position, 0, cast("Any", None), line, ReadSet(these))
+    desk.server = desk.new_server(2, line)
+    desk.server.resumed_at = len(reads) - 1
+    desk.changes.load_began(2)
+
+
+def test_who_continues_from_a_checkpoint_that_is_no_longer_true_is_overtaken(desk: Desk) -> None:
+    first, second = desk.write("first.py", "1"), desk.write("second.py", "2")
+    reads = [
+        [],
+        [Read(ReadKind.SOURCE, first, sign_file(first), position=1)],
+        [Read(ReadKind.SOURCE, second, sign_file(second), position=2)],
+    ]
+    resume_after(desk, reads)
+    assert desk.decisions == []
+    desk.write("second.py", "3")  # and no event has come
+    resume_after(desk, reads)
+    assert desk.decisions == [Resume(1, (second,))]
+    desk.write("first.py", "3")
+    resume_after(desk, reads)
+    assert desk.decisions[1] == Resume(0, (first, second))
+
+
+def test_what_the_load_wrote_and_somebody_deleted_is_written_again(desk: Desk) -> None:
+    made = desk.write("made.txt", "by the load")
+    reads = [[], [Read(ReadKind.WRITTEN, made, sign_file(made), position=1)], []]
+    resume_after(desk, reads)
+    assert desk.decisions == []
+    Path(made).unlink()
+    resume_after(desk, reads)
+    assert desk.decisions == [Resume(0, (made,))]
+
+
+def test_a_log_that_the_load_has_open_keeps_no_checkpoint_from_use(desk: Desk) -> None:
+    log = desk.write("app.log", "one line")
+    reads = [[], [Read(ReadKind.WRITTEN, log, PENDING, position=1)], []]
+    desk.write("app.log", "one line\nanother")
+    resume_after(desk, reads)
+    assert desk.decisions == []
+
+
+def test_the_sources_saved_last_are_known(desk: Desk) -> None:
+    paths = [desk.write(f"m{number}.py", "1") for number in range(8)]
+    for path in paths:
+        desk.has_read(path)
+    for path in [*paths, paths[5]]:
+        desk.write(Path(path).name, Path(path).read_text() + "1")
+        desk.sees(path)
+    assert desk.changes.saved_sources == tuple(paths[number] for number in (5, 7, 6, 4, 3, 2))

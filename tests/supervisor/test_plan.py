@@ -66,8 +66,6 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
     ),
     ("read by the root", [read(FILE, position=0)], [change()], Rules(), "restart"),
     ("read by root and server", [read(FILE, position=0), read(FILE)], [change()], Rules(), "restart"),
-    ("checkpoints are off", [read(SOURCE)], [change()], Rules(checkpoints=False), "restart"),
-    ("refresh needs no checkpoint", [read(STATIC)], [change()], Rules(checkpoints=False), "page"),
     # the deepest checkpoint that had not read it
     ("deep", [read(SOURCE, position=3), read(SOURCE, "/app/b.py", position=5)], [change()], Rules(), "resume 2"),
     ("deepest", [read(SOURCE, position=5)], [change()], Rules(), "resume 4"),
@@ -322,7 +320,7 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
         [read(SOURCE, position=4)],
         [change("/x")],
         Rules(included=lambda _path: True),
-        "resume 3",
+        "resume 0",
     ),
     (
         "included and read, same content",
@@ -475,20 +473,17 @@ def test_the_checkpoint_has_read_nothing_of_the_changed_sources(reads: list[Read
         assert all(one.position > decision.checkpoint for one in spoiled)
 
 
-@given(reads_lists, changes_lists)
-def test_without_checkpoints_it_is_a_restart(reads: list[Read], changes: list[Change]) -> None:
-    resumed = decide(changes, processes(reads), RULES)
-    restarted = decide(changes, processes(reads), replace(RULES, checkpoints=False))
-    if isinstance(resumed, Resume | Restart):
-        assert isinstance(restarted, Restart)
-        assert restarted.paths == resumed.paths
-    else:
-        assert restarted == resumed
-
-
 @given(st.lists(any_read(tuple(ReadKind)), max_size=8), changes_lists)
 def test_what_is_only_written_while_serving_is_nothing(reads: list[Read], changes: list[Change]) -> None:
     content = [one for one in reads if one.kind.aspect is Aspect.CONTENT and one.kind is not SOURCE]
     written = [replace(read(WRITTEN, path, PENDING, loading=False)) for path in PATHS]
     pending_free = [one for one in content if one.kind is not WRITTEN]
     assert decide(changes, processes([*pending_free, *written]), RULES) == Nothing()
+
+
+def test_what_the_load_wrote_counts_when_a_checkpoint_that_holds_it_is_in_use() -> None:
+    left = [read(ReadKind.WRITTEN, signature=OLD, position=2), read(ReadKind.WRITTEN, signature=OLD, position=4)]
+    chain = processes([*left, read(SOURCE, "/app/b.py", position=5)])
+    assert decide([change()], chain, RULES) == Nothing()
+    assert isinstance(decision := decide([change()], chain, RULES, recheck=True), Resume)
+    assert decision.checkpoint == 1

@@ -170,7 +170,7 @@ def test_a_load_that_hangs_gets_a_page_from_the_root() -> None:
     life = loading().after(events.TimerFired(Timer.HANG, 1))
     assert life.commands == [commands.ReadStack(1)]
     life.after(events.StackRead(1, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(2, REPORT)]
+    assert life.does(commands.Resume) == [commands.Resume(2, stand_in=REPORT)]
     assert life.tells() == [Notice.HANGS]
     assert life.after(events.Loaded(2)).commands == [commands.LetServe(2)]
     life.after(events.Began(2))
@@ -199,7 +199,7 @@ def test_a_load_that_ended_in_time_does_not_hang() -> None:
 def test_a_server_that_dies_is_replaced_at_once() -> None:
     life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
     assert life.tells() == [Notice.DIED_SERVING]
-    assert life.does(commands.Resume) == [commands.Resume(2)]
+    assert life.does(commands.Resume) == [commands.Resume(2, s.DEEPEST)]
 
 
 def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> None:
@@ -212,7 +212,7 @@ def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> No
     assert life.tells() == [Notice.DIED_LOADING, Notice.GAVE_UP]
     assert life.does(commands.ReadStack) == [commands.ReadStack(3, 3)]
     life.after(events.StackRead(3, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(4, REPORT)]
+    assert life.does(commands.Resume) == [commands.Resume(4, stand_in=REPORT)]
     life.after(events.Loaded(4), events.Began(4), events.ResumeDecided())
     assert life.does(commands.LetDrain) == [commands.LetDrain(4)]
     assert life.does(commands.Resume) == [commands.Resume(5)]
@@ -223,7 +223,7 @@ def test_deaths_under_requests_are_not_deaths_at_start() -> None:
     life = serving()
     for number in range(1, 12):
         life.after(events.RequestArrived(number), events.Ended(number, 1))
-        assert life.does(commands.Resume) == [commands.Resume(number + 1)]
+        assert life.does(commands.Resume) == [commands.Resume(number + 1, s.DEEPEST)]
         life.after(events.Loaded(number + 1), events.Began(number + 1))
 
 
@@ -422,3 +422,36 @@ def test_nothing_is_ended_under_an_open_prompt(history: list[events.Event]) -> N
         state, done = s.advance(state, event)
         if not state.stopping:
             assert not before & set(state.prompts) & ended_numbers(done), event
+
+
+# --- checkpoints ---
+
+
+def test_a_change_continues_from_the_checkpoint_that_the_planner_names() -> None:
+    life = serving()
+    life.after(events.ResumeDecided(4))
+    assert life.does(commands.Resume) == [commands.Resume(2, 4)]
+
+
+def test_of_two_wishes_that_wait_the_less_deep_one_counts() -> None:
+    life = serving()
+    life.after(events.PromptOpened(1))
+    life.after(events.ResumeDecided(2))
+    life.after(events.ResumeDecided(5))
+    life.after(events.PromptClosed(1))
+    assert life.does(commands.Resume) == [commands.Resume(2, 2)]
+    life.after(events.ResumeDecided(5))  # what was wanted is done: it holds nobody back any more
+    assert life.does(commands.Resume)[-1] == commands.Resume(3, 5)
+
+
+def test_a_server_that_dies_on_its_way_from_a_checkpoint_is_tried_from_the_root() -> None:
+    life = serving()
+    life.after(events.ResumeDecided(4))
+    life.after(events.Ended(2, -11))
+    assert life.does(commands.Resume)[-1] == commands.Resume(3, 0)
+
+
+def test_keys_begin_at_the_root() -> None:
+    life = serving()
+    life.after(events.ResumeDecided())
+    assert life.does(commands.Resume) == [commands.Resume(2, 0)]

@@ -1,9 +1,10 @@
 """Freeze and resume: fork lives here alone.
 
-Runs in the root. The root is the first checkpoint: a fresh interpreter with the engine imported and nothing of the user's. It is
-also the guardian of the tree: when its channel ends it kills all that is below it and goes. Rules that hold: a frozen process
-runs no user code; every child leads a process group of its own and dies with its parent; whoever forked a server reaps it, kills
-what is left of its group, and then says how it ended.
+Runs in the checkpoints. The root is the first of them: a fresh interpreter with the engine imported and nothing of the user's. It
+is also the guardian of the tree: when its channel ends it kills all that is below it and goes. The others are servers that stopped
+in the middle of their load; each is the parent of the next. Rules that hold: a frozen process runs no user code; every child leads
+a process group of its own and dies with its parent; whoever forked a process reaps it, kills what is left of its group, and then
+says how it ended; a frozen process ends by `os._exit`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from devserver import processes
-from devserver.channel import Channel
+from devserver.channel import Channel, socket_pair
 from devserver.messages import (
+    CheckpointFrozen,
     Configure,
+    Discard,
     KillServer,
     Message,
+    Plan,
     ProtocolError,
     ResumeCheckpoint,
     RootReady,
@@ -34,6 +41,9 @@ from devserver.report import Report
 
 _POLL_WITHOUT_PIDFD_MS = 50
 """Where the system has no pidfd (macOS), how often ended children are looked for."""
+_WARNS_OF_THREADS = sys.version_info >= (3, 12)
+
+_forking = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,8 @@ class Resumed:
     server: int
     channel: Channel  # its own
     stack_fd: int  # an append-only file for faulthandler
-    configure: Configure
     stand_in: Report | None  # a page to serve instead of the target
+    plan: Plan
 
 
 @dataclass(slots=True)
@@ -56,21 +66,19 @@ class _Child:
 
 
 @dataclass(slots=True)
-class Root:
-    """The root checkpoint. Owns its channel and its children."""
+class Checkpoint:
+    """A frozen process. Owns its channel and its children."""
 
     channel: Channel
-    preload: Callable[[], None]  # what may wait until the first server is on its way
-    configure: Configure | None = None
-    _is_preloaded: bool = False
+    preload: Callable[[], None] = lambda: None  # what the first process that continues from here may do without
     _children: dict[int, _Child] = field(default_factory=dict)  # by server
+    _discarded: bool = False
+    _used: bool = False  # somebody has continued from here
+    _is_preloaded: bool = False
 
-    def freeze(self) -> Resumed:
-        """Wait, and fork at each `ResumeCheckpoint`. Returns in the children only; the root itself never comes back."""
+    def wait(self) -> Resumed:
+        """Wait, and fork at each `ResumeCheckpoint`. Returns in the children only; the checkpoint itself never comes back."""
         processes.become_subreaper()
-        # What is alive now stays alive: kept out of every later collection, its pages stay shared with the children.
-        gc.freeze()
-        self.channel.send(RootReady(os.getpid()))
         while True:
             self._wait()
             if self.channel.wants_write:
@@ -79,12 +87,17 @@ class Root:
                 if (resumed := self._obey(message, fds)) is not None:
                     return resumed
             self._reap()
-            if self.channel.closed:
+            if self.channel.closed or (self._discarded and not self._children):
                 self._end()
-            if self._children and not self._is_preloaded:
+            if self._used and not self._is_preloaded:
                 self._is_preloaded = True
                 self.preload()
                 gc.freeze()
+
+    def keep(self, server: int, pid: int) -> None:
+        """`pid` is a child that goes on as `server`."""
+        self._set_group(pid)
+        self._children[server] = _Child(server, pid, processes.start_time(pid), _open_pidfd(pid))
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -106,29 +119,29 @@ class Root:
 
     def _obey(self, message: Message, fds: list[int]) -> Resumed | None:
         match message:
-            case Configure():
-                self.configure = message
             case ResumeCheckpoint():
                 return self._resume(message, *fds)
             case KillServer(server=server):
                 if server in self._children:
                     processes.kill_tree(self._children[server].pid)
+            case Discard():
+                self._discarded = True
             case _:
-                raise ProtocolError(f"not for a root: {message}")
+                raise ProtocolError(f"not for a checkpoint: {message}")
         return None
 
     def _resume(self, message: ResumeCheckpoint, control_fd: int, stack_fd: int) -> Resumed | None:
-        assert self.configure is not None, "Configure is the first message a root gets"
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # else what stands in the buffer is printed by both
         parent = os.getpid()
-        pid = os.fork()
+        with _own_fork():
+            pid = os.fork()
         if pid:
-            self._set_group(pid)
+            self._used = True
+            self.keep(message.server, pid)
             os.close(control_fd)
             os.close(stack_fd)
-            self._children[message.server] = _Child(message.server, pid, processes.start_time(pid), _open_pidfd(pid))
             self.channel.send(ServerForked(message.server, pid))
             return None
         processes.die_with_parent(parent)
@@ -139,9 +152,8 @@ class Root:
                 os.close(child.pidfd)
         self._children.clear()
         control = Channel(socket.socket(fileno=control_fd))
-        # A child that the app forks must not keep the connection open after this process has ended.
-        os.register_at_fork(after_in_child=control.disown)
-        return Resumed(message.server, control, stack_fd, self.configure, message.stand_in)
+        _disown_in_children(control)
+        return Resumed(message.server, control, stack_fd, message.stand_in, message.plan)
 
     @staticmethod
     def _set_group(pid: int) -> None:
@@ -185,6 +197,98 @@ class Root:
     def _end(self) -> NoReturn:
         processes.kill_all_below()
         os._exit(0)
+
+
+@dataclass(slots=True)
+class Root(Checkpoint):
+    """The root checkpoint."""
+
+    _configure: Configure | None = None
+
+    @property
+    def configure(self) -> Configure:
+        """What holds for all servers. There from the first `ResumeCheckpoint` on."""
+        assert self._configure is not None, "Configure is the first message a root gets"
+        return self._configure
+
+    def freeze(self) -> Resumed:
+        """Become the guardian; see `wait`."""
+        # What is alive now stays alive: kept out of every later collection, its pages stay shared with the children.
+        gc.freeze()
+        self.channel.send(RootReady(os.getpid()))
+        return self.wait()
+
+    def _obey(self, message: Message, fds: list[int]) -> Resumed | None:
+        if isinstance(message, Configure):
+            self._configure = message
+            return None
+        return Checkpoint._obey(self, message, fds)  # a class with slots is made anew: super() would not find itself
+
+
+def freeze(server: int, channel: Channel, position: int, preload: Callable[[], None]) -> Resumed | None:
+    """Leave this process behind as the checkpoint at `position`, and go on in a child.
+
+    None in the child, which is `server` from now on; its channel stays `channel`. Returns once more in each process that
+    continues later, with what that one finds. `preload`: see `Checkpoint`. Raises OSError if the system has no process to
+    give: then nothing has happened.
+    """
+    ours, theirs = socket_pair()
+    frozen = os.getpid()
+    gc.freeze()
+    try:
+        with _own_fork():
+            pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if not pid:
+        processes.die_with_parent(frozen)
+        Checkpoint._set_group(0)
+        ours.close()
+        channel.send(CheckpointFrozen(position, frozen, os.getpid()), [theirs.detach()], close_fds=True)
+        return None
+    theirs.close()
+    channel.close()
+    checkpoint = Checkpoint(Channel(ours), preload)
+    checkpoint.keep(server, pid)
+    # The user's handlers must not run here; for whoever continues, nothing was sent.
+    mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    resumed = checkpoint.wait()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return resumed
+
+
+@contextmanager
+def _own_fork() -> Iterator[None]:
+    """A fork by us, not by the app. Python warns of native threads, of which a numpy has some that can be forked."""
+    _forking.now = True
+    try:
+        if _WARNS_OF_THREADS and len(_names("/proc/self/task")) > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield
+        else:
+            yield
+    finally:
+        _forking.now = False
+
+
+def _disown_in_children(channel: Channel) -> None:
+    """A child that the app forks must not keep the connection open after this process has ended."""
+
+    def disown() -> None:
+        if not getattr(_forking, "now", False):
+            channel.disown()
+
+    os.register_at_fork(after_in_child=disown)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _open_pidfd(pid: int) -> int | None:

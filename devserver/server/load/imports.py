@@ -45,6 +45,10 @@ _LOADERS = "_get_supported_file_loaders"
 class ImportLog(Protocol):
     """Who is told. Nothing of this may raise."""
 
+    def about_to_search(self, path: str, /) -> None:
+        """An import is about to search this name in this folder: `path` is folder/name. The process may be frozen here, and
+        what is found be looked up again by others."""
+
     def record_source(self, path: str, signature: str) -> None:
         """The code in this file is about to run."""
 
@@ -130,8 +134,9 @@ class WatchedFinder(FileFinder):
         self._folder = os.path.abspath(self.path)
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = super().find_spec(fullname, target)
         name = fullname.rpartition(".")[2]
+        self._log.about_to_search(f"{self._folder}/{name}")
+        spec = super().find_spec(fullname, target)
         self._log.record_module(f"{self._folder}/{name}", self._signature(spec, name))
         if spec is not None and spec.origin is not None and not isinstance(spec.loader, WatchedLoader):
             path = os.path.abspath(spec.origin)  # an extension module, or bytecode without a source
@@ -145,6 +150,13 @@ class WatchedFinder(FileFinder):
         if spec.origin is None:
             return f"m:{name}/"
         return "m:" + spec.origin[len(self.path) :].lstrip("/")
+
+
+def forget_listings() -> None:
+    """Have the folders of the user's listed again by the next search: time has passed since they were."""
+    for finder in list(sys.path_importer_cache.values()):
+        if isinstance(finder, WatchedFinder):
+            finder.invalidate_caches()
 
 
 @dataclass(frozen=True, slots=True)

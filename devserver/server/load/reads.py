@@ -5,8 +5,8 @@ path is signed before the app reads it, so a save in between shows as a change a
 little when it was told before; nothing is recorded of installed software, nor of devserver's own reads; no lock is
 taken, so a fork at any moment leaves nothing locked in the child.
 
-Files that the app writes: while it loads they are named as pending and signed when the load ends; one that is still
-open for writing then (a log, a database) may change at any time and counts as written while serving.
+Files that the app writes: while it loads they are named as pending and signed at the next freeze or when the load ends; one that
+is still open for writing at the end (a log, a database) may change at any time and counts as written while serving.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Recorder:
     `roots`: folders of the user's in which everything counts, besides those that imports search; the working folder at
     `install` is one. `position`: index of this process in the chain. `on_read` is called in the thread that reads,
     when there is something to drain, once until it is drained. While loading, reads that never come alone (names
-    looked up, presences) wait for the next other.
+    looked up, presences) wait for the next other. `about_to_search` may be replaced by who freezes the load.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Recorder:
     ) -> None:
         self.position = position
         self.source_count = 0  # modules of the user's that ran
+        self.about_to_search: Callable[[str], None] = _go_on
         self._on_read = on_read
         self._signer = signer or Signer()
         self._folders: tuple[str, ...] = ()
@@ -83,6 +84,17 @@ class Recorder:
         self._hook.install()
         self._interception.install()
 
+    def settle(self) -> None:
+        """This process is about to be frozen: sign what the load has written so far, and have everything drained.
+
+        A file that is still open for writing (a log) stays pending.
+        """
+        open_now = _open_for_writing() if self._written else set()
+        for path in [path for path in self._written if os.path.realpath(path) not in open_now]:
+            del self._written[path]
+            self._sign_written(path)
+        self._tell()
+
     def begin_serving(self) -> None:
         """The load has ended, well or not: sign what it wrote, give `stat` and its like back."""
         self._interception.end_probes()
@@ -90,7 +102,7 @@ class Recorder:
         self._loading = False
         written, self._written = self._written, {}
         for path in written:
-            self._pending.append(Read(ReadKind.WRITTEN, path, self._signer.sign(path), position=self.position))
+            self._sign_written(path)
         spellings = {os.path.realpath(path): path for path in written}
         for path in _open_for_writing():
             if path in spellings or is_users(path):
@@ -225,6 +237,9 @@ class Recorder:
                 self._own_products.clear()  # names of temporary files, most of them
             self._own_products[path] = None
 
+    def _sign_written(self, path: str) -> None:
+        self._pending.append(Read(ReadKind.WRITTEN, path, self._signer.sign(path), position=self.position))
+
     def _record(self, kind: ReadKind, path: str, signature: str) -> None:
         if self._seen.get((kind, path)) == signature:
             return
@@ -251,6 +266,10 @@ class Recorder:
 
     def _is_inside(self, path: str) -> bool:
         return f"{path}/".startswith(self._folders)
+
+
+def _go_on(path: str) -> None:
+    """An import is about to search folder/name."""
 
 
 def _absolute(path: object, dir_fd: object) -> str | None:

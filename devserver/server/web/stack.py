@@ -32,6 +32,13 @@ class Stack:
     streams: EventStreams
 
 
+def prepare(static: Sequence[StaticMount]) -> None:
+    """Import what `build` will need, while there is time."""
+    if static:
+        with ours_first():
+            pass
+
+
 def build(
     app: ASGIApp,
     *,
@@ -47,8 +54,9 @@ def build(
     streams = EventStreams(app)
     stack: ASGIApp = streams
     if static:
-        with ours_first():
-            from devserver.server.web.static import StaticFiles
+        prepare(static)
+        from devserver.server.web.static import StaticFiles
+
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
     stack = ErrorCapture(
         stack, make_report=make_report, show=show, run=run

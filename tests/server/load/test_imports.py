@@ -22,7 +22,7 @@ from types import ModuleType
 
 import pytest
 
-from devserver.server.load.imports import PathHook, WatchedFinder, WatchedLoader
+from devserver.server.load.imports import PathHook, WatchedFinder, WatchedLoader, forget_listings
 from devserver.signatures import ABSENT, MAX_HASHED, sign_content, sign_file, sign_module
 
 
@@ -32,12 +32,16 @@ class Log:
         self.modules: list[tuple[str, str]] = []
         self.absent: list[str] = []
         self.folders: list[str] = []
+        self.searches: list[tuple[str, int]] = []  # what is about to be searched, and how much was told by then
 
     def record_source(self, path: str, signature: str) -> None:
         self.sources.append((path, signature))
 
     def record_module(self, path: str, signature: str) -> None:
         self.modules.append((path, signature))
+
+    def about_to_search(self, path: str) -> None:
+        self.searches.append((path, len(self.modules)))
 
     def record_absent(self, path: str) -> None:
         self.absent.append(path)
@@ -400,3 +404,21 @@ def test_removed_without_a_trace(app: Path, log: Log) -> None:
     spec = importlib.util.spec_from_file_location("x", str(app / "x.py"))
     assert spec is not None
     assert type(spec.loader) is importlib.machinery.SourceFileLoader
+
+
+def test_a_search_is_announced_before_it_and_finds_what_is_there_then(log: Log, hook: PathHook, app: Path) -> None:
+    asked: list[str] = []
+
+    def become_a_package(path: str) -> None:
+        asked.append(path)
+        if path == f"{app}/shape":
+            (app / "shape.py").unlink()
+            (app / "shape").mkdir()
+            (app / "shape/__init__.py").write_text("KIND = 'package'\n")
+            forget_listings()
+
+    (app / "shape.py").write_text("KIND = 'module'\n")
+    log.about_to_search = become_a_package  # type: ignore[method-assign]
+    assert importlib.import_module("shape").KIND == "package"
+    assert asked == [f"{app}/shape"]
+    assert (f"{app}/shape", "m:shape/__init__.py") in log.modules

@@ -1,0 +1,174 @@
+"""The load, frozen on its way: before which modules, after what preparations, and what a resumed process puts right.
+
+Runs in the server while it loads, on the main thread. Rules that hold: a freeze is before a search, never after it: what an import
+finds is looked up again by whoever continues; all that was read before is told before; nothing is frozen behind a barrier, and the
+barrier is named; only the load is frozen, never a process that serves.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from devserver.server.deferred import preload
+from devserver.server.integration import Integration
+from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
+from devserver.server.load.chain import Resumed, freeze
+from devserver.server.load.imports import forget_listings
+from devserver.server.load.logfiles import AppendedFiles
+from devserver.server.load.readfiles import ReadFiles
+from devserver.server.load.spacing import MIN_DISTANCE_MS, Spacing
+from devserver.signatures import ABSENT, module_file, sign_module
+
+RECENT_S = 3600.0
+_BARRIER_PAUSE_MS = 20.0
+"""Behind a barrier it is looked again after so much of the load."""
+
+_stat = os.stat  # before `interception` replaces it
+
+
+class Journal(Protocol):
+    """Who records what is read."""
+
+    position: int
+    source_count: int  # modules of the user's that ran
+
+    def settle(self) -> None:
+        """The process is about to be frozen: sign what the load has written, and tell everything."""
+
+
+class Freezer:
+    """Makes the checkpoints of one load. `resumed` is called first in every process that continues from one."""
+
+    def __init__(
+        self,
+        resumed: Resumed,
+        *,
+        journal: Journal,
+        integrations: Iterable[Integration],
+        on_resumed: Callable[[Resumed], None],
+    ) -> None:
+        self.barrier = ""
+        """What kept the process from being frozen when it was looked last."""
+        self._server, self._channel = resumed.server, resumed.channel
+        self._stack_fd = resumed.stack_fd  # all who continue have theirs at this number
+        self._enabled = resumed.plan.checkpoints and not why_not_freeze()
+        self._spacing = Spacing(resumed.plan)
+        self._journal = journal
+        self._integrations = tuple(integrations)
+        self._on_resumed = on_resumed
+        self._baseline = Baseline.take() if self._enabled else None
+        self._random_state = random.getstate()
+        self._began = self._looked = time.perf_counter()
+        self._ran = 0  # modules, up to the last checkpoint
+        self._fork_ms = 0.0
+
+    # --- when ---
+
+    def search_begins(self, path: str) -> None:
+        """An import is about to search the user's folder for a name; `path` is folder/name."""
+        if not self._enabled:
+            return
+        now = time.perf_counter()
+        since_ms = (now - self._began) * 1000
+        recent = False
+
+        def is_recent() -> bool:
+            nonlocal recent
+            recent = _is_recent(path)
+            return recent
+
+        if not self._spacing.is_due(path, since_ms, self._fork_ms, is_recent):
+            return
+        if self._journal.source_count == self._ran and since_ms < MIN_DISTANCE_MS:
+            return  # nothing of the user's has run since
+        if self.barrier and (now - self._looked) * 1000 < _BARRIER_PAUSE_MS and not self._spacing.is_saved(path):
+            return
+        if sign_module(path) == ABSENT or threading.current_thread() is not threading.main_thread():
+            return
+        if self._freeze():
+            self._spacing.made(path, recent=recent)
+
+    def load_ended(self) -> None:
+        """Everything is loaded, nothing served: freeze once more, the last time."""
+        if self._enabled:
+            self._freeze()
+            self._enabled = False
+
+    def stop(self) -> None:
+        """The load has failed: no more checkpoints."""
+        self._enabled = False
+
+    # --- how ---
+
+    def _freeze(self) -> bool:
+        """Freeze here, unless something forbids it. True if there is a checkpoint now."""
+        assert self._baseline is not None
+        self._looked = began = time.perf_counter()
+        barriers = (*self._lower_barriers(), *find_barriers(self._baseline))
+        self.barrier = barriers[0] if barriers else ""
+        if barriers:
+            return False
+        _flush(sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
+        appended, read = AppendedFiles.note(self._baseline), ReadFiles.note(self._baseline)
+        self._journal.settle()
+        if not self._channel.flush_within(1.0):
+            return False
+        state = random.getstate()
+        try:
+            resumed = freeze(self._server, self._channel, self._journal.position, preload)
+        except OSError as error:
+            self.barrier = f"no process to be had: {error.strerror}"
+            return False
+        self._journal.position += 1
+        read.reopen()
+        if state == self._random_state:  # nobody asked for this very state: each process has its own
+            self._random_state = random.getstate()
+        else:
+            random.setstate(state)  # Python seeds anew after a fork
+        if resumed is not None:
+            self._continue(resumed, appended)
+            began = time.perf_counter()
+        self._began = time.perf_counter()
+        self._ran = self._journal.source_count
+        self._fork_ms = max(self._fork_ms * 0.5, (self._began - began) * 1000)
+        return True
+
+    def _continue(self, resumed: Resumed, appended: AppendedFiles) -> None:
+        assert self._baseline is not None
+        self._server, self._channel = resumed.server, resumed.channel
+        self._spacing.follow(resumed.plan)
+        self._on_resumed(resumed)
+        self._baseline = self._baseline.including(resumed.channel.fileno(), self._stack_fd)
+        forget_listings()
+        appended.reopen()
+        for integration in self._integrations:
+            integration.after_resume()
+
+    def _lower_barriers(self) -> Iterable[str]:
+        for integration in self._integrations:
+            try:
+                integration.before_freeze()
+            except Exception as error:
+                yield f"{integration.name}: {error}"
+
+
+def _is_recent(path: str) -> bool:
+    try:
+        return time.time() - _stat(module_file(path, sign_module(path))).st_mtime < RECENT_S
+    except OSError:
+        return False
+
+
+def _flush(*streams: object) -> None:
+    """Else what stands in a buffer is printed by each process."""
+    for stream in streams:
+        try:
+            stream.flush()  # type: ignore[attr-defined]
+        except (OSError, ValueError, AttributeError):  # closed, None
+            pass
