@@ -9,6 +9,8 @@ PY := $(VENV)/bin/python
 EXAMPLE := docs/examples/django_project
 VERSIONS := 3.11 3.12 3.13
 ARGS ?=
+STEPS ?= 2000
+SEED ?=
 
 # Processes start by the hundred in the tests: without bytecode each of them would compile the package again.
 TESTED := env -u PYTHONDONTWRITEBYTECODE $(PY)
@@ -53,6 +55,10 @@ run: $(VENV)/.run-installed ## serve the example Django project with reload (mak
 .PHONY: test
 test: debian-test $(VENV)/.dev-installed ## install all that the tests need, then run the whole suite
 	$(TESTED) -m $(SUITE) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev-installed ## random projects and edits against a fresh start: STEPS=20000, SEED=… repeats, ARGS="-- --no-checkpoints"
+	$(TESTED) -m tests.differential.run --steps $(STEPS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: coverage
 coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage of every process, least covered modules first

@@ -1,0 +1,66 @@
+"""Never stale: random projects, random edits, and after each the server serves what a fresh start would.
+
+The long run is `make fuzz`. What failed here is repeated by the command that stands below the failure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devserver.options import OPTIONS
+from tests.differential.model import small_project
+from tests.differential.operations import How, Step, Write
+from tests.differential.run import STEPS_PER_SESSION, repeating, session_seed, shrunk
+from tests.differential.session import Outcome, random_session, replay
+
+SEED = 3
+SESSIONS = range(4)
+SHRINKING_S = 30.0
+_HAS_CHECKPOINTS = any(option.name == "checkpoints" for option in OPTIONS)
+MODES = {"checkpoints": (), "no-checkpoints": ("--no-checkpoints",)} if _HAS_CHECKPOINTS else {"restarts": ()}
+
+STALE = ("--reload-exclude", "*.txt")
+"""Arguments that make the server miss what it should see."""
+FILES = small_project('text = open("data.txt").read()', {"data.txt": "one"})
+CHANGE = Step("change what was read", (Write("data.txt", "two", How.RENAMED_OVER),))
+BREAK = Step("break the app", (Write("app.py", "import ledger\n\nraise LookupError('broken')\n"),))
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("session", SESSIONS)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_served_is_what_a_fresh_start_would_serve(tmp_path: Path, mode: str, session: int) -> None:
+    arguments = MODES[mode]
+    outcome = random_session(session_seed(SEED, session), STEPS_PER_SESSION, arguments, tmp_path)
+    if outcome.failure is not None:
+        failure = shrunk(outcome.failure, arguments, SHRINKING_S)
+        pytest.fail(f"{failure}\n\nagain: {repeating(SEED, session, arguments)}", pytrace=False)
+    assert outcome.steps == STEPS_PER_SESSION
+    assert outcome.loaded > STEPS_PER_SESSION // 2  # else the edits are too wild to say much
+    assert outcome.changed > STEPS_PER_SESSION // 4
+
+
+@pytest.mark.e2e
+def test_equal_is_no_failure(tmp_path: Path) -> None:
+    outcome = _replayed(tmp_path, CHANGE, BREAK)
+    assert outcome.failure is None
+    assert (outcome.steps, outcome.loaded, outcome.changed) == (2, 1, 2)
+
+
+@pytest.mark.e2e
+def test_what_is_stale_is_a_failure(tmp_path: Path) -> None:
+    """The comparison itself: a server that does not look at a file is found out at the step that changes it."""
+    outcome = _replayed(
+        tmp_path, BREAK, Step("repair it", (Write("app.py", FILES["app.py"]),)), CHANGE, arguments=STALE
+    )
+    assert outcome.steps == 2
+    assert outcome.failure is not None
+    assert outcome.failure.steps[-1] is CHANGE
+    assert '-   "text": "two",' in outcome.failure.difference
+    assert '+   "text": "one",' in outcome.failure.difference
+
+
+def _replayed(folder: Path, *steps: Step, arguments: tuple[str, ...] = ()) -> Outcome:
+    return replay(FILES, steps, arguments, folder, deadline_s=1.5 if arguments else 10.0)
