@@ -66,6 +66,18 @@ def children(of: int) -> list[tuple[int, int]]:
     return [(pid, start) for pid, parent, start in _all_processes() if parent == of]
 
 
+def own_children() -> list[int]:
+    """The pids of this process's children. Quick where there is none. Linux only: elsewhere empty."""
+    if not hasattr(os, "waitid"):  # macOS
+        return []
+    try:
+        # The cheapest way to be told; one that has ended is left to whoever waits for it.
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []
+    return [pid for pid, _start in children(os.getpid())]
+
+
 def start_time(pid: int) -> int:
     """When a process started, in clock ticks since boot; 0 if it is gone or the system does not tell."""
     entry = _read_stat(str(pid))

@@ -66,16 +66,17 @@ class DjangoIntegration(Integration):
         return "django.conf" in modules and any(True for _ in find_layers(app, _is_djangos))
 
     def loaded(self, app: object) -> Integrated:
-        """Imports the URLconf and builds the template engines, so that what is wrong with them shows now."""
+        """Builds the template engines and imports the URLconf, so that what is wrong with them shows now."""
         from django.conf import settings
         from django.urls import get_resolver
 
+        # The URLconf comes last: it imports the views, which change most, and what was built before need not be built again.
+        template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
+        mount, static_roots, notices = _static_files()
         if getattr(settings, "ROOT_URLCONF", None):
             resolver = get_resolver()
             resolver.url_patterns  # noqa: B018 (imports it)
             resolver.reverse_dict  # noqa: B018 (populates it)
-        template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
-        mount, static_roots, notices = _static_files()
         version = release_of("django")
         channels = release_of("channels")
         return Integrated(

@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType, ModuleType
 
 from devserver import processes
-from devserver.server.load.descriptors import Descriptor, describe_unshareable, open_descriptors, read_all
+from devserver.server.load.descriptors import Descriptor, describe_unshareable, open_descriptors
 from devserver.server.load.mappings import Mappings, Shared
 from devserver.server.load.threads import instance_state, native_threads, running_threads
 
-_isdir, _waitid = os.path.isdir, getattr(os, "waitid", None)  # before the user's libraries replace them
+_isdir = os.path.isdir  # before the user's libraries replace them
 _TIMERS = tuple(
     (getattr(signal, name), name) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, name)
 )
@@ -138,18 +138,7 @@ def _timers(_baseline: Baseline) -> Iterator[str]:
 
 
 def _children(_baseline: Baseline) -> Iterator[str]:
-    assert _waitid is not None
-    try:
-        _waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # the cheapest way to be told that there is none
-        return
-    me = os.getpid()
-    try:
-        pids = [int(pid) for pid in read_all(f"/proc/{me}/task/{me}/children").split()]
-    except OSError:  # a kernel without it
-        pids = []
-    for pid in pids or [pid for pid, _start in processes.children(me)]:
-        yield f"a child process ({pid})"
+    return (f"a child process ({pid})" for pid in processes.own_children())
 
 
 def _temporary_folders(_baseline: Baseline) -> Iterator[str]:

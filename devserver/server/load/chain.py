@@ -41,6 +41,7 @@ from devserver.report import Report
 
 _POLL_WITHOUT_PIDFD_MS = 50
 """Where the system has no pidfd (macOS), how often ended children are looked for."""
+_HAS_WAITID = hasattr(os, "waitid")  # not on macOS
 _WARNS_OF_THREADS = sys.version_info >= (3, 12)
 
 _forking = threading.local()
@@ -165,14 +166,16 @@ class Checkpoint:
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
-            # WNOWAIT: while it is a zombie its pid, and so its group, cannot be taken by another process.
-            if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if _HAS_WAITID:
+                # WNOWAIT: while it is a zombie its pid, and so its group, cannot be taken by another process.
+                if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    continue
+                _kill_group(child.pid)
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if not pid:
                 continue
-            try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
-            _pid, status = os.waitpid(child.pid, 0)
+            if not _HAS_WAITID:
+                _kill_group(child.pid)  # a group with members keeps its number from being taken
             if child.pidfd is not None:
                 os.close(child.pidfd)
             del self._children[child.server]
@@ -282,6 +285,13 @@ def _disown_in_children(channel: Channel) -> None:
             channel.disown()
 
     os.register_at_fork(after_in_child=disown)
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _names(folder: str) -> list[str]:

@@ -39,7 +39,7 @@ def _file_locks() -> list[str]:
 
 
 def _child_processes() -> list[str]:
-    return [f"child process {pid}" for pid, _start in processes.children(os.getpid())]
+    return [f"child process {pid}" for pid in processes.own_children()]
 
 
 def _names(folder: str) -> list[str]:

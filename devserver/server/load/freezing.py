@@ -22,7 +22,7 @@ from devserver.server.load.chain import Resumed, freeze
 from devserver.server.load.imports import forget_listings
 from devserver.server.load.logfiles import AppendedFiles
 from devserver.server.load.readfiles import ReadFiles
-from devserver.server.load.spacing import MIN_DISTANCE_MS, Spacing
+from devserver.server.load.spacing import Spacing
 from devserver.signatures import ABSENT, module_file, sign_module
 
 RECENT_S = 3600.0
@@ -85,7 +85,7 @@ class Freezer:
 
         if not self._spacing.is_due(path, since_ms, self._fork_ms, is_recent):
             return
-        if self._journal.source_count == self._ran and since_ms < MIN_DISTANCE_MS:
+        if self._journal.source_count == self._ran:
             return  # nothing of the user's has run since
         if self.barrier and (now - self._looked) * 1000 < _BARRIER_PAUSE_MS and not self._spacing.is_saved(path):
             return
@@ -95,9 +95,11 @@ class Freezer:
             self._spacing.made(path, recent=recent)
 
     def load_ended(self) -> None:
-        """Everything is loaded, nothing served: freeze once more, the last time."""
+        """Everything is loaded, nothing served: freeze once more, the last time, if much was loaded since the last one."""
         if self._enabled:
-            self._freeze()
+            since_ms = (time.perf_counter() - self._began) * 1000
+            if self._spacing.is_ready_due(since_ms, self._fork_ms):
+                self._freeze()
             self._enabled = False
 
     def stop(self) -> None:

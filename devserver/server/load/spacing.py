@@ -57,6 +57,10 @@ class Spacing:
             return True
         return since_ms >= RECENT_DISTANCE_MS and self._recent < MAX_RECENT and is_recent()
 
+    def is_ready_due(self, since_ms: float, fork_ms: float) -> bool:
+        """Is it worth it to freeze when everything is loaded?"""
+        return since_ms >= max(MIN_DISTANCE_MS, fork_ms / COST_SHARE)
+
     def made(self, path: str, *, recent: bool) -> None:
         """A checkpoint was made before the module at `path`."""
         if not self.is_saved(path):
