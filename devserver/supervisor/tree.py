@@ -23,7 +23,6 @@ from devserver.messages import (
     CheckpointFrozen,
     Configure,
     ConnectionsHandedOver,
-    Discard,
     Drain,
     ExclusiveHeld,
     KillServer,
@@ -49,24 +48,10 @@ from devserver.messages import (
 from devserver.readset import Read, ReadSet
 from devserver.report import Report
 from devserver.supervisor import events
+from devserver.supervisor.chain import Chain, CheckpointRecord
 from devserver.supervisor.process import RootProcess, spawn_root
 
 _STACK_BYTES = 1 << 18
-
-
-@dataclass(slots=True, eq=False)
-class CheckpointRecord:
-    """What is known of one frozen process."""
-
-    position: int  # in its chain; the root's is 0
-    pid: int
-    channel: Channel
-    parent: CheckpointRecord | None  # None: it is a root
-    reads: ReadSet = field(default_factory=ReadSet)  # since the one before it
-
-    def line(self) -> list[CheckpointRecord]:
-        """Its chain up to itself, the root first."""
-        return [*(self.parent.line() if self.parent is not None else ()), self]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,8 +111,7 @@ class Tree:
         self._on_output = on_output
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
-        self.chain: list[CheckpointRecord] = []  # of the current root, itself first
-        self._discarded: list[CheckpointRecord] = []  # each waits for its last child
+        self._chain = Chain()
         self.servers: dict[int, ServerRecord] = {}
         self.last_words: dict[int, str] = {}  # what faulthandler wrote of the server that ended last
         self._listeners: Sequence[socket.socket] = ()
@@ -145,7 +129,7 @@ class Tree:
     def channels(self) -> list[Channel]:
         """What belongs in the selector."""
         found = [root.channel for root in self._roots] + [server.channel for server in self.servers.values()]
-        found += [checkpoint.channel for checkpoint in self._frozen()]
+        found += [checkpoint.channel for checkpoint in self._chain.frozen()]
         return [channel for channel in found if not channel.closed]
 
     # --- commands ---
@@ -156,31 +140,17 @@ class Tree:
     def _take_root(self, process: RootProcess) -> None:
         root = RootRecord(process, CheckpointRecord(0, process.pid, Channel(process.sock), None))
         self._roots.append(root)
-        self._leave_chain()
-        self._root, self.chain = root, [root.checkpoint]
+        self._root = root
+        self._chain.begin(root.checkpoint)
         root.channel.send(self._configure())
 
     def retire_root(self) -> None:
         """The current root gets no more work."""
         if self._root is not None:
             self._root.retired = True
-            self._leave_chain()
+            self._chain.leave()
             self._end_if_idle(self._root)
             self._root = None
-
-    def _leave_chain(self) -> None:
-        self._discard_below(0)
-        self.chain = []
-
-    def _discard_below(self, position: int) -> None:
-        """Nobody continues from the checkpoints behind this one any more."""
-        for checkpoint in self.chain[position + 1 :]:
-            self._discard(checkpoint)
-        del self.chain[position + 1 :]
-
-    def _discard(self, checkpoint: CheckpointRecord) -> None:
-        checkpoint.channel.send(Discard())
-        self._discarded.append(checkpoint)
 
     def resume(self, number: int, stand_in: Report | None, position: int, plan: Plan) -> ServerRecord | None:
         """Fork a server from the checkpoint at `position`, or from the deepest before it that lives; a stand-in from the root.
@@ -191,9 +161,9 @@ class Tree:
         if root is None:
             return None
         if stand_in is None:
-            self._discard_below(position)
+            self._chain.cut(position)
             self._lineage = number
-            parent = self.chain[-1]
+            parent = self._chain.deepest
         else:
             parent = root.checkpoint
         ours, theirs = socket_pair()
@@ -272,8 +242,7 @@ class Tree:
         for server in self.servers.values():
             server.channel.close()
             server.stack_file.close()
-        for checkpoint in self._frozen():
-            checkpoint.channel.close()
+        self._chain.close()
         for root in self._roots:
             root.channel.close()  # all at once, then wait for each
         for root in self._roots:
@@ -306,15 +275,11 @@ class Tree:
             processes.kill_all_below(spare=lambda pid: any(pid == other.process.pid for other in self._roots))
             for number in list(root.servers):
                 self._forget(number)
-            for checkpoint in [one for one in self._frozen() if one.line()[0] is root.checkpoint]:
-                self._forget_checkpoint(checkpoint)
+            self._chain.forget_below(root.checkpoint)
             if root is self._root:
-                self._root, self.chain = None, []
+                self._root = None
+                self._chain.leave()
                 self._emit(events.RootEnded(status))
-
-    def _frozen(self) -> list[CheckpointRecord]:
-        """The checkpoints that may live, roots aside."""
-        return [*self.chain[1:], *self._discarded]
 
     def _checkpoint_said(self, root: RootRecord | None, message: Message) -> None:
         match message:
@@ -333,14 +298,13 @@ class Tree:
         """A server is gone, or a checkpoint and with it all that is below it."""
         if (server := self.servers.get(number)) is not None:
             self._hear_out(server)  # it may have left a checkpoint behind meanwhile
-        checkpoint = next((one for one in self._frozen() if one.pid == pid), None)
+        checkpoint = self._chain.with_pid(pid)
         if checkpoint is None:
             self._server_ended(number, status)
             return
         for below in [server for server in self.servers.values() if checkpoint in server.parent.line()]:
             self._server_ended(below.number, status)
-        for frozen in [frozen for frozen in self._frozen() if checkpoint in frozen.line()]:
-            self._forget_checkpoint(frozen)
+        self._chain.forget_below(checkpoint)
 
     def _server_ended(self, number: int, status: int) -> None:
         server = self.servers.get(number)
@@ -357,12 +321,6 @@ class Tree:
         """Take in what it said before it ended."""
         for message, fds in server.channel.receive():
             self._server_said(server, message, fds)
-
-    def _forget_checkpoint(self, checkpoint: CheckpointRecord) -> None:
-        checkpoint.channel.close()
-        for records in (self.chain, self._discarded):
-            if checkpoint in records:
-                records.remove(checkpoint)
 
     def _forget(self, number: int) -> None:
         server = self.servers.pop(number, None)
@@ -421,10 +379,7 @@ class Tree:
             message.position, message.pid, Channel(socket.socket(fileno=fds[0])), server.parent, server.reads
         )
         server.parent, server.reads = checkpoint, ReadSet()
-        if server.number == self._lineage and self.chain[-1] is checkpoint.parent:
-            self.chain.append(checkpoint)
-        else:  # overtaken
-            self._discard(checkpoint)
+        self._chain.add(checkpoint, overtaken=server.number != self._lineage)
 
     def _forward_connections(self) -> None:
         while self._waiting and self._accepting is not None:

@@ -14,10 +14,11 @@ from devserver.messages import Interface, LoadEnded
 from devserver.options import Options
 from devserver.readset import Read, ReadKind, ReadSet, sign_content, sign_file
 from devserver.signatures import PENDING
+from devserver.supervisor.chain import CheckpointRecord
 from devserver.supervisor.changes import SAVE_S, Changes
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.plan import Decision, Refresh, Restart, Resume
-from devserver.supervisor.tree import CheckpointRecord, ServerRecord
+from devserver.supervisor.tree import ServerRecord
 
 
 class Desk:
