@@ -31,6 +31,7 @@ from typing import Any
 
 from devserver import processes
 from devserver.errors import NoTerminalError
+from devserver.server.load.chain import call_in_apps_children
 from devserver.server.load.ownership import is_own_code, is_users
 
 _ATTEND_S = 0.05
@@ -115,7 +116,7 @@ class Prompts:
         signal.signal(signal.SIGINT, self._interrupt)
         if processes.REDRAW_SIGNAL != signal.SIGWINCH:  # that one is readline's
             signal.signal(processes.REDRAW_SIGNAL, self._redraw)
-        os.register_at_fork(after_in_child=self._forked)
+        call_in_apps_children(self._forked)
 
     def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on other threads' lines are read in a callback of `loop`, which runs on the main thread."""

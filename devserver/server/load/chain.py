@@ -153,7 +153,7 @@ class Checkpoint:
                 os.close(child.pidfd)
         self._children.clear()
         control = Channel(socket.socket(fileno=control_fd))
-        _disown_in_children(control)
+        call_in_apps_children(control.disown)  # it must not keep the connection open after this process has ended
         return Resumed(message.server, control, stack_fd, message.stand_in, message.plan)
 
     @staticmethod
@@ -277,14 +277,14 @@ def _own_fork() -> Iterator[None]:
         _forking.now = False
 
 
-def _disown_in_children(channel: Channel) -> None:
-    """A child that the app forks must not keep the connection open after this process has ended."""
+def call_in_apps_children(act: Callable[[], None]) -> None:
+    """Have `act` called in each child that the app forks from here on, and not in those that continue the load."""
 
-    def disown() -> None:
+    def forked() -> None:
         if not getattr(_forking, "now", False):
-            channel.disown()
+            act()
 
-    os.register_at_fork(after_in_child=disown)
+    os.register_at_fork(after_in_child=forked)
 
 
 def _kill_group(group: int) -> None:
