@@ -6,6 +6,7 @@ package at run time, by name, for it may not know who stands above it.
 
 from __future__ import annotations
 
+from devserver.integrations.daphne import DaphneIntegration
 from devserver.integrations.django import DjangoIntegration
 from devserver.integrations.flask import FlaskIntegration, QuartIntegration
 from devserver.integrations.greenthreads import GREEN_THREADS
@@ -17,6 +18,7 @@ from devserver.server.integration import Integration
 INTEGRATIONS: tuple[Integration, ...] = (
     *GREEN_THREADS,
     DjangoIntegration(),
+    DaphneIntegration(),
     FlaskIntegration(),
     QuartIntegration(),
     StarletteIntegration(),

@@ -18,10 +18,10 @@ def main() -> None:
     os.setsid()  # no terminal signal reaches the tree but through the supervisor
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
-    from devserver.server.deferred import PACKAGES, preload, put_off_init
+    from devserver.server.deferred import PACKAGES, ours_first, preload, put_off
 
     for package in PACKAGES:
-        put_off_init(package)
+        put_off(package, within=ours_first)
     from devserver.channel import Channel
     from devserver.processes import CHANNEL_FD, STACK_SIGNAL
     from devserver.server.load.chain import Root

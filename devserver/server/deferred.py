@@ -11,8 +11,8 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -29,7 +29,6 @@ MODULES = (
 
 _PATH = tuple(sys.path)  # before the user's folders come into it
 
-
 PACKAGES = ("uvicorn",)
 """Their `__init__` brings a command line and reloaders along, of which a server needs nothing."""
 
@@ -43,26 +42,40 @@ def preload() -> None:
         hasattr(sys.modules.get(name), "__version__")  # asking for a name runs what was put off
 
 
-def put_off_init(package: str) -> None:
-    """Let submodules of `package` be imported without its `__init__`, until somebody asks the package for a name.
+def put_off(name: str, within: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    """Let the import of this module run nothing until somebody asks the module for a name.
 
-    Whoever imports the package itself later notices nothing: it is one module object, run when it is first needed.
+    Submodules of a package can be imported all the same. Whoever uses the module later notices nothing: it is one module object,
+    run when it is first needed, in the block `within`. A submodule is found if its package is there: imported, or put off before.
+    Does nothing where there is no such module, or it is imported already.
     """
-    spec = importlib.util.find_spec(package)
-    if package in sys.modules or spec is None or spec.loader is None:
+    parent = sys.modules.get(name.rpartition(".")[0])
+    spec = importlib.util.find_spec(name) if parent is not None or "." not in name else None
+    if name in sys.modules or spec is None or spec.loader is None:
         return
     module, loader, lock = importlib.util.module_from_spec(spec), spec.loader, threading.RLock()
+    names, is_running = vars(module), False
 
-    def run_then_get(name: str) -> object:
+    def run_then_get(attribute: str) -> object:
+        nonlocal is_running
         with lock:
-            if module.__dict__.get("__getattr__") is run_then_get:
-                del module.__dict__["__getattr__"]
-                with ours_first():
-                    loader.exec_module(module)
-        return getattr(module, name)
+            if names.get("__getattr__") is run_then_get and not is_running:
+                is_running = True
+                try:
+                    with within():
+                        loader.exec_module(module)
+                finally:
+                    is_running = False
+                if names.get("__getattr__") is run_then_get:  # else it has one of its own
+                    del names["__getattr__"]
+        if names.get("__getattr__") is run_then_get:  # asked by what it imports, before it has the name
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        return getattr(module, attribute)
 
-    module.__dict__["__getattr__"] = run_then_get  # PEP 562: asked for the names that are not there
-    sys.modules[package] = module
+    names["__getattr__"] = run_then_get  # PEP 562: asked for the names that are not there
+    sys.modules[name] = module
+    if parent is not None:
+        vars(parent)[name.rpartition(".")[2]] = module  # as an import would
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import pytest
 
 PROGRAM = """
 import sys
-from devserver.server.deferred import put_off_init
-put_off_init("uvicorn")
+from devserver.server.deferred import put_off
+put_off("uvicorn")
 import uvicorn.config
 assert "uvicorn.main" not in sys.modules
 {use}
@@ -64,3 +64,83 @@ def test_imports_of_ours_do_not_find_the_users_files_and_those_of_others_do(tmp_
         (tmp_path / "users").mkdir(exist_ok=True)
         (tmp_path / "users" / f"{name}.py").write_text('WHOSE = "the user\'s"\n')
     run(OURS_FIRST, folder=tmp_path)
+
+
+PUT_OFF = """
+import sys, threading
+from devserver.server.deferred import put_off
+put_off("package")
+put_off("package.part")
+put_off("package.none")
+put_off("none")
+put_off("none.part")
+import package.part
+from package import part as same
+print("imported")
+assert same is package.part is sys.modules["package.part"]
+assert "none" not in sys.modules
+{use}
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "printed"),
+    [
+        ("", []),
+        ("from package.part import NAME; print(NAME)", ["part runs", "package runs", "name"]),
+        ("print(package.part.NAME, package.part.NAME)", ["part runs", "package runs", "name name"]),
+        ("print(hasattr(package, 'x'), package.part is same)", ["package runs", "False True"]),
+        ("print(package.part.anything)", ["part runs", "package runs", "any thing"]),
+    ],
+)
+def test_a_module_that_was_put_off_runs_once_when_it_is_asked(use: str, printed: list[str], tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("print('package runs')\nVERSION = 1\n")
+    (package / "part.py").write_text(
+        "print('part runs')\nimport package\npackage.VERSION\nNAME = 'name'\n"
+        "def __getattr__(name):\n    if name == 'anything': return 'any thing'\n    raise AttributeError(name)\n"
+    )
+    assert run(PUT_OFF.format(use=use), folder=tmp_path).splitlines() == ["imported", *printed]
+
+
+BROKEN = """
+from devserver.server.deferred import put_off
+put_off("broken")
+import broken
+for _ in range(2):
+    try:
+        broken.name
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_a_module_that_was_put_off_and_cannot_run_says_so_to_each_who_asks(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise ImportError('not today')\n")
+    assert run(BROKEN, folder=tmp_path) == "not today\n" * 2
+
+
+THREADS = """
+import threading
+from devserver.server.deferred import put_off
+put_off("slow")
+import slow
+found, ready = [], threading.Event()
+slow_is_running = threading.Event()
+threading.running, threading.others_ask = slow_is_running, ready
+first = threading.Thread(target=lambda: found.append(slow.LAST))
+first.start()
+slow_is_running.wait(30)
+second = threading.Thread(target=lambda: (ready.set(), found.append(slow.LAST)))
+second.start()
+first.join(30), second.join(30)
+print(found)
+"""
+
+
+def test_a_thread_that_asks_while_another_runs_the_module_waits(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import threading\nthreading.running.set()\nthreading.others_ask.wait(30)\nLAST = 'last'\nprint('ran')\n"
+    )
+    assert run(THREADS, folder=tmp_path) == "ran\n['last', 'last']\n"

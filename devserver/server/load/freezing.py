@@ -8,7 +8,6 @@ barrier is named; only the load is frozen, never a process that serves.
 from __future__ import annotations
 
 import os
-import random
 import sys
 import threading
 import time
@@ -19,8 +18,10 @@ from devserver.server.deferred import preload
 from devserver.server.integration import Integration
 from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
 from devserver.server.load.chain import Resumed, freeze
+from devserver.server.load.collector import show_frozen_objects
 from devserver.server.load.imports import forget_listings
 from devserver.server.load.logfiles import AppendedFiles
+from devserver.server.load.randomness import SharedGenerator
 from devserver.server.load.readfiles import ReadFiles
 from devserver.server.load.spacing import Spacing
 from devserver.signatures import ABSENT, module_file, sign_module
@@ -63,7 +64,9 @@ class Freezer:
         self._integrations = tuple(integrations)
         self._on_resumed = on_resumed
         self._baseline = Baseline.take() if self._enabled else None
-        self._random_state = random.getstate()
+        if self._enabled:
+            show_frozen_objects()
+        self._generator = SharedGenerator() if self._enabled else None
         self._began = self._looked = time.perf_counter()
         self._ran = 0  # modules, up to the last checkpoint
         self._fork_ms = 0.0
@@ -111,6 +114,7 @@ class Freezer:
     def _freeze(self) -> bool:
         """Freeze here, unless something forbids it. True if there is a checkpoint now."""
         assert self._baseline is not None
+        assert self._generator is not None
         self._looked = began = time.perf_counter()
         barriers = (*self._lower_barriers(), *find_barriers(self._baseline))
         self.barrier = barriers[0] if barriers else ""
@@ -121,7 +125,7 @@ class Freezer:
         self._journal.settle()
         if not self._channel.flush_within(1.0):
             return False
-        state = random.getstate()
+        state = self._generator.note()
         try:
             resumed = freeze(self._server, self._channel, self._journal.position, preload)
         except OSError as error:
@@ -129,10 +133,7 @@ class Freezer:
             return False
         self._journal.position += 1
         read.reopen()
-        if state == self._random_state:  # nobody asked for this very state: each process has its own
-            self._random_state = random.getstate()
-        else:
-            random.setstate(state)  # Python seeds anew after a fork
+        self._generator.restore(state)
         if resumed is not None:
             self._continue(resumed, appended)
             began = time.perf_counter()
