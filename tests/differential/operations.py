@@ -42,33 +42,36 @@ class Write:
         if path.is_symlink() and not path.exists():  # it led to what is gone, folder and all
             path.unlink()
         times = _times(path) if self.keeps_time else None
-        getattr(self, f"_{self.how.name.lower()}")(path, times)
+        if self.how is How.RENAMED_OVER:
+            # The new file begins in a folder that no project lists: a name that is ignored may be seen in passing.
+            self._renamed_over(path, times, root / f".{path.name}.swp")
+        else:
+            getattr(self, f"_{self.how.name.lower()}")(path)
         if times is not None:
             os.utime(path, ns=times)
 
-    def _in_place(self, path: Path, times: tuple[int, int] | None) -> None:
+    def _in_place(self, path: Path) -> None:
         path.write_text(self.text)
 
-    def _renamed_over(self, path: Path, times: tuple[int, int] | None) -> None:
-        new = path.with_name(f".{path.name}.swp")
+    def _renamed_over(self, path: Path, times: tuple[int, int] | None, new: Path) -> None:
         new.write_text(self.text)
         if times is not None:
             os.utime(new, ns=times)
         new.replace(path)
 
-    def _in_two_writes(self, path: Path, times: tuple[int, int] | None) -> None:
+    def _in_two_writes(self, path: Path) -> None:
         half = len(self.text) // 2
         with path.open("w") as file:
             file.write(self.text[:half])
             file.flush()
             file.write(self.text[half:])
 
-    def _truncated_first(self, path: Path, times: tuple[int, int] | None) -> None:
+    def _truncated_first(self, path: Path) -> None:
         with path.open("w") as file:
             file.flush()
             file.write(self.text)
 
-    def _unlinked_first(self, path: Path, times: tuple[int, int] | None) -> None:
+    def _unlinked_first(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         path.write_text(self.text)
 

@@ -37,12 +37,14 @@ def mix(names: dict[str, object]) -> int:
 
 def _plain(value: object) -> object:
     if isinstance(value, types.ModuleType):
-        return value.__name__, vars(value).get("value")
+        return value.__name__, _plain(vars(value).get("value"))
     if isinstance(value, type | types.FunctionType):
         return value.__qualname__
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if value is None or isinstance(value, bool | int | float | str | bytes | dict):
+        return value
+    return type(value).__qualname__  # no address
 
 
 def add_to_path(name: str, at: int) -> bool:
