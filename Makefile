@@ -119,7 +119,7 @@ clean: ## remove environments, caches and build results
 # Debian packages that the suite and the benchmarks use.
 .PHONY: debian-test debian-bench
 debian-test:
-	$(call debian,git:git tmux:tmux)
+	$(call debian,git:git tmux:tmux pg_ctlcluster:postgresql)
 debian-bench:
 	$(call debian,wrk:wrk)
 
