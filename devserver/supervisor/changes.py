@@ -180,7 +180,7 @@ class Changes:
                 self._unfinished |= touched
                 self._call_later(self._unfinished_until - now, self._look_again)
                 return
-        self._unfinished.clear()
+        self._unfinished -= touched  # others wait on: they were not looked at
         decision = decide(changes, chain, rules, recheck=recheck)
         match decision:
             case Nothing():

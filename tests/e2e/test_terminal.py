@@ -48,6 +48,7 @@ WSGI_VIEWS = """
         return f"{TEXT} {value}"
 
     def wait_for_file():
+        open("waiting.txt", "w").close()
         while not os.path.exists("go.txt"):
             time.sleep(0.005)
         return stop()
@@ -83,6 +84,7 @@ ASGI_VIEWS = """
         return f"{TEXT} {value}"
 
     async def wait_for_file():
+        open("waiting.txt", "w").close()
         while not os.path.exists("go.txt"):
             await asyncio.sleep(0.005)
         return await stop()
@@ -501,8 +503,7 @@ def test_ctrl_d_ends_nothing(terminal: Open, app: str) -> None:
 def test_ctrl_c_waits_for_requests_and_a_second_one_does_not(terminal: Open) -> None:
     server = terminal({"app.py": WSGI_VIEWS.replace("BREAK", "pass")}, "app:application", "--grace", "60")
     Background(lambda: server.get("/wait"))
-    server.wait_for_log("http://")
-    server.wait_for(lambda: server.get().text == "one", "an answer beside it")
+    server.wait_for((server.project / "waiting.txt").exists, "the request that waits")
     below = server.below()
     server.type(CTRL_C)
     server.wait_for_log("Ctrl-C again ends at once")

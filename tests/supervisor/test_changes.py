@@ -340,3 +340,15 @@ def test_the_sources_saved_last_are_known(desk: Desk) -> None:
         desk.write(Path(path).name, Path(path).read_text() + "1")
         desk.sees(path)
     assert desk.changes.saved_sources == tuple(paths[number] for number in (5, 7, 6, 4, 3, 2))
+
+
+def test_a_save_that_waits_for_its_rest_is_not_forgotten_over_another(desk: Desk) -> None:
+    kept, gone = desk.write("kept.py", "1"), desk.write("gone.py", "1")
+    desk.has_read(kept)
+    desk.has_read(gone)
+    desk.write("kept.py", "2")
+    assert desk.sees(kept) == [Resume(0, (kept,))]
+    Path(gone).unlink()
+    assert desk.sees(gone) == []  # it may come back
+    desk.changes.when_saved(lambda: None)  # compares what the load is for, and nothing else
+    assert gone in [path for decision in desk.after(SAVE_S * 2) for path in decision.paths]  # type: ignore[union-attr]

@@ -283,7 +283,7 @@ class TestLookups:
         monkeypatch.syspath_prepend(tmp_path / "vendor")
         with pytest.raises(ModuleNotFoundError):
             new_import("no_such_module_anywhere")
-        assert log.absent == [str(tmp_path / "vendor")]
+        assert set(log.absent) == {str(tmp_path / "vendor")}  # by as many threads as import something meanwhile
 
     def test_bytecode_without_a_source(self, app: Path, log: Log) -> None:
         source = write(app / "bare.py", "value = 1\n")
