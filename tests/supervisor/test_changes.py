@@ -348,6 +348,7 @@ def test_a_save_that_waits_for_its_rest_is_not_forgotten_over_another(desk: Desk
     desk.has_read(gone)
     desk.write("kept.py", "2")
     assert desk.sees(kept) == [Resume(0, (kept,))]
+    desk.now += SAVE_S / 2
     Path(gone).unlink()
     assert desk.sees(gone) == []  # it may come back
     desk.changes.when_saved(lambda: None)  # compares what the load is for, and nothing else
