@@ -80,7 +80,7 @@ class Desk:
         """What timers lead to."""
         before = len(self.decisions)
         self.now += seconds
-        due = [act for when, act in self.timers if when <= self.now]
+        due = [act for when, act in sorted(self.timers, key=lambda timer: timer[0]) if when <= self.now]
         self.timers = [(when, act) for when, act in self.timers if when > self.now]
         for act in due:
             act()
