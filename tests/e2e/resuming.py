@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.e2e.harness import DevServer, write
 
-_CHANGE = re.compile(r"([\w.]+)(?: and \d+ more)? changed: (.*)$", re.MULTILINE)
+_CHANGE = re.compile(r"(?<![\w./-])([\w./-]+)(?: and \d+ more)? changed: (.*)$", re.MULTILINE)
 _RESUMED = re.compile(r"resumed before (?:it|them), (\d+) of (\d+) modules? ran again, [^(]*?(?: \((.*)\))?")
 
 WEIGHT = """
@@ -80,21 +80,23 @@ class Resuming:
         return self.change_of(name)
 
     def change_of(self, name: str) -> str:
-        """The next change line; it must be of this file."""
+        """The next change line, all of it after `changed: `; it must be of this file. `name` may be a pattern."""
 
         def told() -> list[tuple[str, str]]:
             return _CHANGE.findall(self.server.log)[self._told :]
 
         named, what = self.server.wait_for(told, f"the change line of {name}")[0]
         self._told += 1
-        assert named == name, self.server.log
+        assert re.fullmatch(name, named), self.server.log
         return str(what)
 
     def put(self, hazard: str, files: Mapping[str, str] | None = None) -> Resume:
         """Have this done by the module `hazard`; `files` are there before."""
         if self._extra:
             self.resume()
-        write(self.project, files or {})
+        if files:
+            self.put(f"PUT = {self._told}\n")  # nothing is left that has read them
+            write(self.project, files)
         return parse("hazard.py", self.save("hazard.py", hazard), self.server.log)
 
     def resume(self, *lines: str) -> Resume:
