@@ -59,14 +59,19 @@ class ReadKind(StrEnum):
     LISTING = "listing"  # a folder whose names were listed
     STATIC = "static"  # sent by the static handler: never resumes, refreshes browsers
     WRITTEN = "written"  # opened for writing by the app
+    INSTALLED = "installed"  # a folder of installed software, which belongs to the root
 
     @property
     def aspect(self) -> Aspect:
         return _ASPECTS.get(self, Aspect.CONTENT)
 
 
+INSTALLED_PACKAGES = "installed packages"
+"""What people call a change of installed software."""
+
 _ASPECTS = {
     ReadKind.PRESENT: Aspect.PRESENCE,
+    ReadKind.INSTALLED: Aspect.INSTALLED,
     ReadKind.LOOKUP: Aspect.MODULE,
     ReadKind.LISTING: Aspect.NAMES,
 }
@@ -230,7 +235,9 @@ def _compare(path: str, readsets: Sequence[ReadSet], signer: Signer, event: str)
 
 
 def _describe(path: str, aspect: Aspect, before: set[str], now: str) -> tuple[ChangeKind, str]:
-    """What happened and, where that is not `path`, to which file."""
+    """What happened and, where that is not `path`, to what."""
+    if aspect is Aspect.INSTALLED:
+        return ChangeKind.MODIFIED, INSTALLED_PACKAGES
     if aspect is Aspect.NAMES:
         names = names_of(now)
         for signature in sorted(before - {now}):

@@ -54,6 +54,7 @@ class Aspect(StrEnum):
     NAMES = "names"  # which names the folder holds
     MODULE = "module"  # which file an import of this name finds; the path has no suffix
     PRESENCE = "presence"  # whether it is there, and of what type
+    INSTALLED = "installed"  # which distributions and modules a folder of installed software holds
 
 
 def is_noise(path: str) -> bool:
@@ -109,6 +110,26 @@ def names_of(signature: str) -> frozenset[str] | None:
     if form == "L":
         return None
     return frozenset(joined.split("/")) if form == "l" and joined else frozenset()
+
+
+def sign_installed(path: str) -> str:
+    """The signature of what is installed in the folder at `path` (site-packages).
+
+    The names in it, and for each distribution when its record was written: a version may be installed anew. The folders
+    that pip puts aside while it works (`~ame`) are noise.
+    """
+    try:
+        names = _listdir(path)
+    except (OSError, ValueError) as error:
+        return _sign_failure(error)
+    names = sorted(name for name in names if not name.startswith("~") and not is_noise(name))
+    return "i:" + "/".join(f"{name}\0{_written_ns(f'{path}/{name}')}" if _is_metadata(name) else name for name in names)
+
+
+def installed_in(signature: str) -> frozenset[str]:
+    """What a signature of installed software consists of: names, those of distributions with the time of their record."""
+    form, _, joined = signature.partition(":")
+    return frozenset(joined.split("/")) if form == "i" and joined else frozenset()
 
 
 def sign_presence(path: str) -> str:
@@ -174,10 +195,19 @@ class Signer:
         known = self._known.get((aspect, path))
         if known is not None and known[0] == identity:
             return known[1]
-        signature = _sign_stated(path, status) if aspect is Aspect.CONTENT else sign_folder(path, self._ignored)
+        signature = self._sign_stated(path, aspect, status)
         if now_ns - max(status.st_mtime_ns, status.st_ctime_ns) >= _SETTLED_NS:
             self._known[aspect, path] = (identity, signature)
         return signature
+
+    def _sign_stated(self, path: str, aspect: Aspect, status: os.stat_result) -> str:
+        match aspect:
+            case Aspect.NAMES:
+                return sign_folder(path, self._ignored)
+            case Aspect.INSTALLED:
+                return sign_installed(path)
+            case _:
+                return _sign_stated(path, status)
 
 
 def _sign_stated(path: str, status: os.stat_result) -> str:
@@ -208,6 +238,19 @@ def _sign_stated(path: str, status: os.stat_result) -> str:
 def _sign_failure(error: Exception) -> str:
     # ValueError: a NUL in the name, which nothing can be called.
     return ABSENT if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError) else UNREADABLE
+
+
+def _is_metadata(name: str) -> bool:
+    return name.endswith((".dist-info", ".egg-info"))
+
+
+def _written_ns(metadata: str) -> int:
+    for path in (f"{metadata}/RECORD", metadata):  # packages of a Linux distribution have no record
+        try:
+            return _stat(path).st_mtime_ns
+        except OSError:
+            continue
+    return 0
 
 
 def _is_type(path: str, is_type: Callable[[int], bool]) -> bool:

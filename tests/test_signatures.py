@@ -22,12 +22,14 @@ from devserver.signatures import (
     MAX_HASHED,
     Aspect,
     Signer,
+    installed_in,
     is_noise,
     module_file,
     names_of,
     sign_content,
     sign_file,
     sign_folder,
+    sign_installed,
     sign_listing,
     sign_module,
     sign_presence,
@@ -249,5 +251,31 @@ def test_each_aspect_is_signed_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "m").mkdir()
     signer = Signer()
     for _ in range(2):
-        assert [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect] == [FOLDER, "l:", "m:m/", "t:d"]
+        assert [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect] == [FOLDER, "l:", "m:m/", "t:d", "i:"]
     assert stat.S_ISDIR((tmp_path / "m").stat().st_mode)
+
+
+def test_what_is_installed(tmp_path: Path) -> None:
+    def install(version: str, written: int) -> None:
+        info = tmp_path / f"thing-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "RECORD").write_text("")
+        os.utime(info / "RECORD", ns=(written, written))
+
+    assert sign_installed(str(tmp_path / "nowhere")) == ABSENT
+    empty = sign_installed(str(tmp_path))
+    assert installed_in(empty) == installed_in(ABSENT) == frozenset()
+    (tmp_path / "thing").mkdir()
+    install("1.0", 1)
+    first = sign_installed(str(tmp_path))
+    assert installed_in(first) == {"thing", "thing-1.0.dist-info\x001"}
+    (tmp_path / "~hing").mkdir()
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "thing" / "part.py").touch()
+    assert sign_installed(str(tmp_path)) == first
+    install("1.0", 2)
+    assert installed_in(sign_installed(str(tmp_path))) - installed_in(first) == {"thing-1.0.dist-info\x002"}
+    egg = tmp_path / "old-1.egg-info"
+    egg.touch()  # what a Linux distribution installs has no record
+    os.utime(egg, ns=(3, 3))
+    assert "old-1.egg-info\x003" in installed_in(sign_installed(str(tmp_path)))

@@ -85,8 +85,7 @@ _REMOVED_FROM_LIBRARY = {
 }
 
 
-_LOAD_AGAIN = " After the command below, type r and Enter where devserver runs."
-"""Installed software is not watched: nothing else would tell that it is there now."""
+_LOAD_AGAIN = " After the command below the app is loaded again by itself."
 
 
 def missing_module(case: Case) -> Advice | None:

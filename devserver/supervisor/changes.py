@@ -7,6 +7,7 @@ Runs in the supervisor. Does the I/O around `plan`: compares what was read with 
 - What changed while a load runs is compared again when its reads are known, so a save during a load is never lost.
 - What a checkpoint holds is compared as a whole while the server that continues from it is still loading: a change whose event is
   late, or never came, is found before the server answers.
+- What is being installed counts when whoever installs has been quiet for a moment: one fresh interpreter, not ten.
 - What nobody has read counts by events alone (`--reload-include`); all else counts by what differs, however it was noticed.
 """
 
@@ -31,6 +32,7 @@ from devserver.readset import (
 )
 from devserver.signatures import ABSENT
 from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.installed import PATIENCE_S, quiet_in_s, read_installed
 from devserver.supervisor.plan import Decision, Nothing, Refresh, Rules, decide
 from devserver.supervisor.tree import ServerRecord
 
@@ -57,7 +59,9 @@ class Changes:
         hear: Callable[[], None],
         decided: Callable[[Decision], None],
         call_later: Callable[[float, Callable[[], None]], None],
+        installed: Sequence[str] = (),
     ) -> None:
+        """`installed`: the folders of installed software, real paths."""
         self._ignored = rules
         self._roots = roots
         self._signer = Signer()
@@ -66,6 +70,9 @@ class Changes:
         self._decided = decided
         self._call_later = call_later
         self._env_file = options.env_file and os.path.abspath(options.env_file)
+        self._installed = tuple(installed)
+        self._installing_until = 0.0  # what is being installed has so long to be complete; 0: nothing is
+        self._awaits_quiet = False
         self._root_reads = ReadSet()
         self._last: ServerRecord | None = None
         self._recent: dict[str, float] = {}  # what changed since the load began, and when
@@ -83,9 +90,14 @@ class Changes:
 
     def root_begins(self) -> None:
         """A fresh interpreter is about to be given what belongs to the root. To be called before that is read."""
+        reads = read_installed(self._installed)
         if self._env_file:
-            read = Read(ReadKind.FILE, self._env_file, sign_file(self._env_file), position=0)
-            self._root_reads = ReadSet([read])
+            reads.append(Read(ReadKind.FILE, self._env_file, sign_file(self._env_file), position=0))
+        self._root_reads = ReadSet(reads)
+
+    def root_paths(self) -> Iterable[str]:
+        """What the root has read."""
+        return self._root_reads.paths()
 
     def load_began(self, number: int) -> None:
         """A server begins to load: what it has read so far is nothing."""
@@ -168,6 +180,7 @@ class Changes:
             included=self._ignored.includes_file,
             excluded=self._is_excluded,
         )
+        changes = self._complete(changes)
         changes = tuple(
             change for change in changes if self._refreshed.get((change.path, change.aspect)) != change.signature
         )
@@ -194,6 +207,35 @@ class Changes:
                     change.path: change.signature for change in changes if not self._is_read(change.path, record)
                 }
         self._decided(decision)
+
+    def _complete(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Without what is still being installed: that is compared again when it has been left alone for a moment."""
+        installed = [change for change in changes if change.aspect is Aspect.INSTALLED]
+        if not installed:
+            return changes
+        now = time.monotonic()
+        self._installing_until = self._installing_until or now + PATIENCE_S
+        rest = max(self._quiet_in_s(change) for change in installed)
+        if rest == 0 or now >= self._installing_until:
+            self._installing_until = 0.0
+            return changes
+        if not self._awaits_quiet:
+            self._awaits_quiet = True
+            self._call_later(rest, self._compare_installed)
+        return tuple(change for change in changes if change not in installed)
+
+    def _quiet_in_s(self, change: Change) -> float:
+        (read,) = self._root_reads.reads_of(change.path)
+        return quiet_in_s(change.path, read.signature, change.signature)
+
+    def _compare_installed(self) -> None:
+        self._awaits_quiet = False
+        changes = observe(self._installed, [self._root_reads], signer=self._signer)
+        record = self._current() or self._last
+        if not changes:  # taken back, or a fresh interpreter has it by now
+            self._installing_until = 0.0
+        elif record is not None:
+            self._weigh(changes, set(), record)
 
     def _note_saved(self, changes: Iterable[Change]) -> None:
         sources = [change.shown for change in changes if change.shown.endswith(".py")]

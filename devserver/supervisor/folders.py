@@ -50,7 +50,8 @@ class FolderTree:
         limit: int = FOLDER_LIMIT,
     ) -> None:
         self.folders: dict[str, Identity] = {}  # watched for all that happens in them
-        self.narrow: set[str] = set()  # watched for the sake of `files` only
+        self.narrow: set[str] = set()  # watched for the sake of `files` only, or listed
+        self.listed: set[str] = set()  # wanted with what comes and goes in them, and nothing below
         self.files: set[str] = set()  # wanted by themselves, outside `folders`
         self.unwatchable: dict[str, str] = {}
         self.fresh: set[str] = set()  # to be watched, not handed out yet
@@ -70,6 +71,11 @@ class FolderTree:
     def add_root(self, given: str) -> None:
         """Want a folder with all below it, or a single file. It may be missing: `check` finds it when it comes."""
         self.roots.add(given)
+
+    def add_listed(self, folder: str) -> None:
+        """Want what comes and goes in a folder, given by its real path. It may be missing: `check_narrow` finds it."""
+        self.listed.add(folder)
+        self._watch_narrowly(folder)
 
     def check(self, roots: Iterable[str]) -> Outcome:
         """Compare these of the roots with what stands there now."""
@@ -96,13 +102,17 @@ class FolderTree:
         return outcome
 
     def check_narrow(self) -> None:
-        """Watch the folders of single files again that were missing."""
+        """Watch the folders of single files, and those that are listed, again that were missing."""
         for file in self.files:
             self._want_file(file)
+        for folder in self.listed:
+            self._watch_narrowly(folder)
 
     def _want_file(self, path: str) -> None:
         self.files.add(path)
-        folder = os.path.dirname(path)
+        self._watch_narrowly(os.path.dirname(path))
+
+    def _watch_narrowly(self, folder: str) -> None:
         if folder in self.folders or folder in self.narrow or folder in self.unwatchable:
             return
         if _is_utf8(folder) and self._mounts.silent_kind(folder) is None and os.path.isdir(folder):
@@ -267,7 +277,7 @@ class FolderTree:
                 continue
             folder = path.rpartition("/")[0] or "/"
             if folder not in self.folders:
-                if path in self.files:
+                if path in self.files or folder in self.listed:
                     outcome.paths |= self.links.names(path)
                 continue
             counts, mode = self._judge(kind, path)
@@ -321,7 +331,9 @@ class FolderTree:
 
     def _prune(self, folder: str) -> None:
         self._retired |= {known for known in self.folders if _is_inside(known, folder)}
+        listed = self.narrow & self.listed  # wanted by name, whatever is around them
         self._drop({folder})
+        self.narrow |= listed
         self._pruned.add(folder)
 
     def _drop(self, tops: set[str]) -> None:

@@ -25,8 +25,8 @@ class Lookout:
     def __init__(self, tree: FolderTree, rules: IgnoreRules, *, with_events: bool) -> None:
         self._tree = tree
         self._with_events = with_events
-        self._urgent = Poller(rules)
-        self._sweep = Poller(rules)
+        self._urgent = Poller(rules, replaced=tree.listed)
+        self._sweep = Poller(rules, replaced=tree.listed)
         self._reads: frozenset[str] = frozenset()
         self._unsorted = True
         self._next_poll = self._next_sweep = 0.0

@@ -30,6 +30,7 @@ from devserver.supervisor.announcer import Announcer, shown, user_roots
 from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
 from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.installed import installed_folders
 from devserver.supervisor.listener import Listener, bind
 from devserver.supervisor.pace import Pace
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
@@ -95,6 +96,7 @@ class Supervisor:
         self._rules = IgnoreRules.from_options(options.reload_include, options.reload_exclude, Path.cwd())
         folders = (target.app_dir, *options.reload_dir)
         self._roots = tuple(dict.fromkeys(str(Path(folder).resolve()) for folder in folders))
+        self._installed = installed_folders() if options.reload else ()
         self._watcher: Watcher | None = None
         self._tell_reads = False
         self._lent_to = 0  # the server that has the terminal
@@ -109,6 +111,7 @@ class Supervisor:
             hear=self._hear,
             decided=self._decided,
             call_later=self._call_later,
+            installed=self._installed,
         )
         self._tree = Tree(
             root,
@@ -299,6 +302,7 @@ class Supervisor:
         self._watcher = Watcher(
             [Path(root) for root in self._roots], self._rules, poll=options.poll, notify=self._console.notice
         )
+        self._watcher.watch_names(self._installed)
         if options.env_file is not None:
             self._watcher.watch_also([str(Path(options.env_file).resolve())])
 
@@ -333,7 +337,8 @@ class Supervisor:
     def _tell_watcher(self) -> None:
         self._tell_reads = False
         if self._watcher is not None and (record := self._current_record()) is not None:
-            self._watcher.watched_reads([path for reads in record.chain() for path in reads.paths()])
+            paths = [path for reads in record.chain() for path in reads.paths()]
+            self._watcher.watched_reads([*self._changes.root_paths(), *paths])
 
     def _current_record(self) -> ServerRecord | None:
         """The server whose read-set counts."""

@@ -26,7 +26,9 @@ def sort(tree: FolderTree, paths: Iterable[str]) -> dict[Place, set[str]]:
     places: dict[str, Place] = {}
     for path in paths:
         folder = path.rpartition("/")[0] or "/"
-        if path in tree.files or path in tree.links:
+        if path in tree.listed:
+            place = Place.WATCHED if path in tree.folders or path in tree.narrow else Place.UNWATCHED
+        elif path in tree.files or path in tree.links:
             place = _place_of_target(tree, path)
         else:
             if folder not in places:

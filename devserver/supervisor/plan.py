@@ -96,7 +96,7 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
     resumes: list[str] = []
     refreshes: list[str] = []
     for change in changes:
-        if rules.excluded(change.shown):
+        if change.aspect is not Aspect.INSTALLED and rules.excluded(change.shown):
             continue
         weight = _weigh(change, chain, rules)
         if weight.resume is not None:
@@ -132,6 +132,8 @@ def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
             spoiled = [read for read in aspect if _names_differ(read, change, chain, rules)]
         case Aspect.MODULE:
             spoiled = [read for read in aspect if _module_differs(read, change, chain)]
+        case Aspect.INSTALLED:
+            spoiled = [read for read in aspect if read.signature != change.signature]
         case Aspect.PRESENCE:
             is_own = any(read.kind is ReadKind.WRITTEN for read in reads)
             spoiled = [read for read in aspect if read.signature != change.signature and not is_own]

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,13 +28,19 @@ _SILENT_MOUNTS = frozenset(
     }
 )
 
-Signature = tuple[int, ...] | tuple[int, int, frozenset[str]] | None
+Signature = tuple[int, ...] | tuple[int, int, int, frozenset[str]] | None
 
 
 class Poller:
-    """Compares a set of paths with how they looked the last time. Nothing in it waits."""
+    """Compares a set of paths with how they looked the last time. Nothing in it waits.
 
-    def __init__(self, rules: IgnoreRules, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    `replaced`: folders in which an entry may give way to another of its name.
+    """
+
+    def __init__(
+        self, rules: IgnoreRules, *, replaced: Collection[str] = (), clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._replaced = replaced
         self._rules = rules
         self._clock_ns = clock_ns
         self._signatures: dict[str, Signature] = {}
@@ -85,7 +91,9 @@ class Poller:
                 signature = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns, status.st_dev)
                 return signature, status.st_mtime_ns
             # The names decide, not the folder's times: swap files come and go, and some mounts never move them.
-            return (status.st_ino, status.st_dev, frozenset(filter(self._counts(path), os.listdir(path)))), 0
+            time_ns = status.st_mtime_ns if path in self._replaced else 0
+            names = frozenset(filter(self._counts(path), os.listdir(path)))
+            return (status.st_ino, status.st_dev, time_ns, names), time_ns
         except (OSError, ValueError):
             return None, 0
 

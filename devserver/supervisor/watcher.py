@@ -144,6 +144,7 @@ class Watcher:
         self._ready = _Pending()
         self._lines: list[str] = []
         self._new_roots = [str(root.absolute()) for root in roots]
+        self._new_listed: list[str] = []
         self._new_reads: frozenset[str] | None = None
         self._busy = True
         self._closing = False
@@ -184,6 +185,12 @@ class Watcher:
         """Want these absolute paths as well: a folder with all below it, a file by itself. They may not exist yet."""
         with self._lock:
             self._new_roots.extend(files_or_folders)
+        self._asked.set()
+
+    def watch_names(self, folders: Iterable[str]) -> None:
+        """Want what comes and goes in these folders, named by absolute real paths, and nothing of what is below that."""
+        with self._lock:
+            self._new_listed.extend(folders)
         self._asked.set()
 
     def watched_reads(self, paths: Iterable[str]) -> None:
@@ -251,14 +258,17 @@ class Watcher:
         self._deliver()
 
     def _obey(self) -> None:
-        if not self._new_roots and self._new_reads is None:
+        if not self._new_roots and not self._new_listed and self._new_reads is None:
             return
         with self._lock:
             roots, self._new_roots = self._new_roots, []
+            listed, self._new_listed = self._new_listed, []
             reads, self._new_reads = self._new_reads, None
         roots = [root for root in map(os.path.normpath, roots) if root not in self._tree.roots]
         for root in roots:
             self._tree.add_root(root)
+        for folder in listed:
+            self._tree.add_listed(folder)
         outcome = self._tree.check(roots)
         if self._native:
             self._absorb(outcome)
@@ -315,6 +325,7 @@ class Watcher:
         self._tree.survey(roots)  # a rescan says it all, and shorter
         seen = self._tree.survey(surveys - roots)
         seen |= {file for file in self._tree.files if os.path.dirname(file) in fresh}
+        seen |= fresh & self._tree.listed
         self._held.paths.update(*map(self._tree.names, seen))
         # A folder that came between the two walks is watched by the next call, and walked again then.
         self._absorb(Outcome(surveys=set(self._tree.fresh)))

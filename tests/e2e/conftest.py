@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,10 +27,14 @@ def serve(project: Path) -> Iterator[Serve]:
     started: list[DevServer] = []
 
     def start(
-        files: Mapping[str, str], *arguments: str, env: Mapping[str, str] | None = None, wait: bool = True
+        files: Mapping[str, str],
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+        python: str = sys.executable,
     ) -> DevServer:
         write(project, files)
-        server = DevServer(project, *arguments, env=env, wait=wait)
+        server = DevServer(project, *arguments, env=env, wait=wait, python=python)
         started.append(server)
         return server
 

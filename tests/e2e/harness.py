@@ -45,13 +45,20 @@ class Answer:
 class DevServer:
     """`devserver run` on a project, as a process."""
 
-    def __init__(self, project: Path, *arguments: str, env: Mapping[str, str] | None = None, wait: bool = True) -> None:
+    def __init__(
+        self,
+        project: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+        python: str = sys.executable,
+    ) -> None:
         self.project = project
         self.arguments = arguments
         self._log = bytearray()
         self._log_lock = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "devserver", "run", *arguments, *([] if "--port" in arguments else ["--port", "0"])],
+            [python, "-m", "devserver", "run", *arguments, *([] if "--port" in arguments else ["--port", "0"])],
             cwd=project,
             env={**os.environ, "PYTHONPATH": "", **(env or {})},
             stdin=subprocess.DEVNULL,

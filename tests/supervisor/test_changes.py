@@ -17,6 +17,7 @@ from devserver.signatures import PENDING
 from devserver.supervisor.chain import CheckpointRecord
 from devserver.supervisor.changes import SAVE_S, Changes
 from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.installed import PATIENCE_S, QUIET_S
 from devserver.supervisor.plan import Decision, Refresh, Restart, Resume
 from devserver.supervisor.tree import ServerRecord
 
@@ -24,7 +25,13 @@ from devserver.supervisor.tree import ServerRecord
 class Desk:
     """Changes, one server, a clock and timers."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        options: Options | None = None,
+        installed: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.now = 100.0
         self.decisions: list[Decision] = []
@@ -40,6 +47,7 @@ class Desk:
             hear=lambda: self.said.pop()() if self.said else None,
             decided=self.decisions.append,
             call_later=lambda seconds, act: self.timers.append((self.now + seconds, act)),
+            installed=installed,
         )
         self.changes.root_begins()
         self.changes.load_began(1)
@@ -353,3 +361,85 @@ def test_a_save_that_waits_for_its_rest_is_not_forgotten_over_another(desk: Desk
     assert desk.sees(gone) == []  # it may come back
     desk.changes.when_saved(lambda: None)  # compares what the load is for, and nothing else
     assert gone in [path for decision in desk.after(SAVE_S * 2) for path in decision.paths]  # type: ignore[union-attr]
+
+
+# --- what is installed ---
+
+
+class Site:
+    """A folder of installed packages, and how long ago somebody wrote there."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.age_s = 0.0
+        folder.mkdir()
+        monkeypatch.setattr(time, "time_ns", lambda: self.last_ns() + int(self.age_s * 1e9))
+
+    def last_ns(self) -> int:
+        return max(path.stat().st_ctime_ns for path in (self.folder, *self.folder.rglob("*")))
+
+    def add(self, name: str) -> str:
+        path = self.folder / name
+        path.mkdir()
+        return str(path)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path / "site-packages", monkeypatch)
+
+
+@pytest.fixture
+def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site) -> Desk:
+    return Desk(tmp_path, monkeypatch, installed=(str(site.folder),))
+
+
+RESTART = [Restart(("installed packages",), "in a fresh interpreter")]
+
+
+def test_an_installation_counts_once_it_is_complete(installing: Desk, site: Site) -> None:
+    assert installing.sees(site.add("thing")) == []
+    site.age_s = QUIET_S / 2
+    assert installing.sees(site.add("thing-1.0.dist-info")) == []
+    assert len(installing.timers) == 1, "one look is enough"
+    (site.folder / "thing" / "late.py").touch()  # no event comes from below
+    assert installing.after(QUIET_S) == []
+    site.age_s = QUIET_S
+    assert installing.after(QUIET_S) == RESTART
+
+
+def test_other_changes_do_not_wait_for_an_installation(installing: Desk, site: Site) -> None:
+    path = installing.write("app.py", "x = 1")
+    installing.has_read(path)
+    site.add("thing")
+    installing.write("app.py", "x = 2")
+    assert installing.sees(path, rescan=True) == [Resume(0, (path,))]
+    site.age_s = QUIET_S
+    assert installing.after(QUIET_S) == RESTART
+
+
+def test_an_installation_that_is_taken_back_is_nothing(installing: Desk, site: Site) -> None:
+    path = site.add("thing")
+    assert installing.sees(path) == []
+    Path(path).rmdir()
+    site.age_s = QUIET_S
+    assert installing.after(QUIET_S) == []
+    assert installing.timers == []
+
+
+def test_somebody_who_never_stops_writing_is_not_waited_for(installing: Desk, site: Site) -> None:
+    path = site.add("thing")
+    assert installing.sees(path) == []
+    decided: list[Decision] = []
+    while not decided and installing.now < 200:
+        decided = installing.after(QUIET_S)
+    assert decided == RESTART
+    assert installing.now <= 100 + PATIENCE_S + QUIET_S
+
+
+def test_a_fresh_interpreter_has_what_is_there(installing: Desk, site: Site) -> None:
+    path = site.add("thing")
+    site.age_s = QUIET_S
+    assert installing.sees(path) == RESTART
+    installing.changes.root_begins()
+    assert installing.sees(path, rescan=True) == []

@@ -161,3 +161,33 @@ assert {{one, other}} <= tree.names(one if "{project}/app" in tree.folders else 
 assert not tree.check(tree.roots).surveys
 """
     subprocess.run([*unshare, sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_listed_folder_is_watched_without_what_is_below(project: Path) -> None:
+    tree = surveyed(project)
+    listed = project / "env/lib/site-packages"
+    tree.add_listed(str(listed))
+    assert tree.take_fresh() == set()
+    (listed / "thing").mkdir(parents=True)
+    tree.check_narrow()
+    assert tree.take_fresh() == {str(listed)}
+    outcome = tree.digest([(ADDED, str(listed / "thing")), (ADDED, str(project / "env/lib/other"))])
+    assert (outcome.paths, outcome.surveys, outcome.rescan) == ({str(listed / "thing")}, set(), False)
+    assert sort(tree, [str(listed)])[Place.WATCHED] == {str(listed)}
+    tree.survey([str(project)])  # finds the environment around it, and does not enter
+    tree.check_narrow()
+    assert tree.take_fresh() == set()
+    shutil.rmtree(listed)
+    assert tree.digest([(DELETED, str(listed))]).rescan
+    listed.mkdir()
+    tree.check_narrow()
+    assert tree.take_fresh() == {str(listed)}
+
+
+def test_a_listed_folder_without_events_is_no_ignored_one(project: Path) -> None:
+    listed = project / ".venv/src/lib"
+    tree = FolderTree(IgnoreRules(), mounts=Mounts({"/": "nfs"}))
+    tree.add_root(str(project))
+    tree.add_listed(str(listed))
+    assert tree.take_fresh() == set()
+    assert sort(tree, [str(listed)])[Place.UNWATCHED] == {str(listed)}

@@ -84,6 +84,20 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
         Rules(),
         "resume 2",
     ),
+    (
+        "installed packages, wherever they are",
+        [read(ReadKind.INSTALLED, "/app/.venv/lib/site-packages", "i:", position=0)],
+        [change("/app/.venv/lib/site-packages", "i:thing", Aspect.INSTALLED, "installed packages")],
+        Rules(excluded=lambda path: True),
+        "restart",
+    ),
+    (
+        "the same packages",
+        [read(ReadKind.INSTALLED, "/s", "i:thing", position=0)],
+        [change("/s", "i:thing", Aspect.INSTALLED)],
+        Rules(),
+        "nothing",
+    ),
     # static files and templates
     ("style sheet", [read(STATIC, "/s/a.css")], [change("/s/a.css")], Rules(), "css"),
     ("style sheet, big letters", [read(STATIC, "/s/A.CSS")], [change("/s/A.CSS")], Rules(), "css"),
@@ -379,6 +393,7 @@ signatures = {
     Aspect.NAMES: st.sampled_from(["l:a.py", "l:a.py/b.py", "l:", "L:1", ABSENT]),
     Aspect.MODULE: st.sampled_from(["m:a.py", "m:a/__init__.py", ABSENT]),
     Aspect.PRESENCE: st.sampled_from(["t:-", "t:d", ABSENT]),
+    Aspect.INSTALLED: st.sampled_from(["i:a", "i:a/b", ABSENT]),
 }
 RULES = Rules(template_roots=("/app/t",), static_roots=("/app/s",))
 

@@ -50,6 +50,17 @@ def test_first_look_is_told_apart(poller: Poller, tmp_path: Path) -> None:
     assert len(poller) == 2
 
 
+def test_where_entries_are_replaced_the_time_counts(clock: Clock, tmp_path: Path) -> None:
+    poller = Poller(IgnoreRules(), replaced={str(tmp_path)}, clock_ns=clock)
+    (tmp_path / "thing-1.0.dist-info").mkdir()
+    os.utime(tmp_path, ns=(OLD, OLD))
+    followed(poller, tmp_path)
+    assert poller.poll()[0] == set()
+    os.utime(tmp_path, ns=(OLD + 1, OLD + 1))
+    assert poller.poll()[0] == {str(tmp_path)}
+    assert poller.poll()[0] == set()
+
+
 def test_file_comes_changes_and_goes(poller: Poller, tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     followed(poller, path)
