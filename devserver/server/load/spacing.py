@@ -12,18 +12,18 @@ from collections.abc import Callable
 
 from devserver.messages import Plan
 
-MAX_CHECKPOINTS = 16
-MIN_DISTANCE_MS = 25.0
+MAX_CHECKPOINTS = 12
+MIN_DISTANCE_MS = 40.0
 """Loading so much again is not felt."""
 NEAR_MS = 2.0
 """A saved file does without a checkpoint of its own if the last one is so near."""
-RECENT_DISTANCE_MS = 10.0
-MAX_RECENT = 4
+RECENT_DISTANCE_MS = 20.0
+MAX_RECENT = 2
 COST_SHARE = 0.05
 """How much of a load may go into forks."""
-SHARES = 8
+SHARES = 6
 """Of a load whose length is known: into so many parts it is cut."""
-GROWTH = 1.4
+GROWTH = 1.5
 """Of a load whose length is unknown: each distance is so much longer than the one before."""
 
 

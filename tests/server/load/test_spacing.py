@@ -48,8 +48,8 @@ def test_a_file_edited_lately_is_worth_one_sooner_but_not_all_of_a_fresh_checkou
 
 def test_a_load_of_known_length_is_cut_into_even_parts() -> None:
     choice = Spacing(Plan(load_ms=4000))
-    assert not choice.is_due("/app/a", 499, 0.1, never)
-    assert choice.is_due("/app/a", 500, 0.1, never)
+    assert not choice.is_due("/app/a", 4000 / spacing.SHARES - 1, 0.1, never)
+    assert choice.is_due("/app/a", 4000 / spacing.SHARES, 0.1, never)
 
 
 def test_the_next_load_has_a_plan_of_its_own() -> None:
