@@ -23,10 +23,11 @@ def show_frozen_objects() -> None:
             setattr(gc, name, _unfreezing(function))
 
 
-def _unfreezing(function: Callable[..., object]) -> Callable[..., object]:
+def _unfreezing(function: Callable[..., list[object]]) -> Callable[..., list[object]]:
     @functools.wraps(function)
-    def ask(*args: object, **kwargs: object) -> object:
+    def ask(*args: object, **kwargs: object) -> list[object]:
         gc.unfreeze()
-        return function(*args, **kwargs)
+        found = function(*args, **kwargs)
+        return [one for one in found if one is not args]  # it refers to what was asked about, but is nobody's
 
     return ask
