@@ -77,7 +77,15 @@ def again(*names: str) -> list[str]:
 
 def module(name: str, text: str, *lines: str) -> str:
     """The source of a module with this TEXT, that says when it runs. `lines` come before; what they call MORE is added."""
-    return "\n".join(["import time", f'print("{name} runs")', *map(dedent, lines), f"TEXT = {text!r} + globals().get('MORE', '')", WEIGHT])
+    return "\n".join(
+        [
+            "import time",
+            f'print("{name} runs")',
+            *map(dedent, lines),
+            f"TEXT = {text!r} + globals().get('MORE', '')",
+            WEIGHT,
+        ]
+    )
 
 
 class Chained:
