@@ -1,4 +1,4 @@
-"""What a load looked for and did not find, listed, or wrote itself, with a chain of checkpoints: the right answer, and the right depth.
+"""What a load looked for and did not find, listed, or wrote itself, behind checkpoints: the right answer, and the right depth.
 
 The files matter to the second of three modules, unless a test says otherwise: a change runs it and what comes after it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.chained import Chained, again, chained, module
+from tests.e2e.chained import again, chained, module
 from tests.e2e.harness import Serve, write
 from tests.e2e.test_reload_frameworks import DJANGO
 
