@@ -7,6 +7,7 @@ Runs in the server process. Rules that hold: Django is imported only once a targ
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import posixpath
 import sys
@@ -89,14 +90,16 @@ class DjangoIntegration(Integration):
         )
 
     def before_freeze(self) -> None:
-        """Two processes must not share a database connection."""
+        """Two processes must not share a database connection. One in use stays open, and is a barrier."""
         if "django.db" in sys.modules:
             from django.db import connections
 
             if "settings" not in vars(connections):  # nobody has asked for one, and asking would load the settings
                 return
             for connection in connections.all(initialized_only=True):
-                connection.close()
+                raw = connection.connection
+                if raw is not None and not connection.in_atomic_block and not _has_cursors(raw):
+                    connection.close()
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         if "django.template" not in sys.modules:
@@ -139,6 +142,18 @@ def _setting_for(choice: InterfaceChoice, installed: Sequence[str], asgi_applica
     else:
         is_asgi = choice is InterfaceChoice.ASGI
     return "ASGI_APPLICATION" if is_asgi else "WSGI_APPLICATION"
+
+
+def _has_cursors(raw_connection: object) -> bool:
+    """Are results still being read, or about to be asked for, by whoever imports something meanwhile?
+
+    Drivers do not list their cursors; the garbage collector finds them (10 ms among 300 000 objects). One of SQLite's does not say
+    that it was closed, so any that lives counts.
+    """
+    return any(
+        hasattr(type(holder), "fetchone") and not getattr(holder, "closed", False)
+        for holder in gc.get_referrers(raw_connection)
+    )
 
 
 def _is_djangos(layer: object) -> bool:

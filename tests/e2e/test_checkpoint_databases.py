@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -157,21 +158,45 @@ DJANGO = {
 }
 
 
+IN_USE = """
+    from django.apps import AppConfig
+    class BlogConfig(AppConfig):
+        name = "blog"
+        def ready(self):
+            from django.db import connection, transaction
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute("create temporary table kept (word text)")
+                    cursor.execute("insert into kept values ('zero'), ('one'), ('two')")
+                import blog.first  # frozen before, if it could be
+                with connection.cursor() as cursor:
+                    cursor.execute("select word from kept order by word")
+                    import blog.second
+                    self.words = [word for word, in cursor]
+"""
+
+
+def database_of(vendor: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """Django's settings of a database of that kind."""
+    engine = f"django.db.backends.{vendor}"
+    database: dict[str, object] = {"ENGINE": engine, "NAME": str(tmp_path / "base.sqlite"), "CONN_MAX_AGE": None}
+    if vendor == "postgresql":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        database |= {"NAME": "postgres", "USER": "postgres", "HOST": cluster.folder}
+    return database
+
+
+def with_settings(files: Mapping[str, str], database: Mapping[str, object], more_apps: str = "") -> dict[str, str]:
+    settings = files["site_one/settings.py"].replace("DATABASE}", f"{database!r}}}").replace("MORE", more_apps)
+    return {**files, "site_one/settings.py": settings}
+
+
 @pytest.mark.parametrize("vendor", ["postgresql", "sqlite3"])
 def test_djangos_own_connection_cuts_no_chain(
     serve: Serve, request: pytest.FixtureRequest, tmp_path: Path, vendor: str
 ) -> None:
-    database = {"ENGINE": f"django.db.backends.{vendor}", "NAME": str(tmp_path / "base.sqlite"), "CONN_MAX_AGE": None}
-    query = "select 7"
-    if vendor == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        database |= {"NAME": "postgres", "USER": "postgres", "HOST": cluster.folder}
-        query = "select pg_backend_pid()"
-    files = dict(DJANGO)
-    files["site_one/settings.py"] = (
-        files["site_one/settings.py"].replace("DATABASE}", f"{database!r}}}").replace("MORE", "")
-    )
-    views = files["blog/views.py"].replace("QUERY", query)
+    files = with_settings(DJANGO, database_of(vendor, request, tmp_path))
+    views = files["blog/views.py"].replace("QUERY", "select pg_backend_pid()" if vendor == "postgresql" else "select 7")
     files["blog/views.py"] = views.replace("WORD", "one")
     server = serve(files, "site_one.wsgi:application", "--no-access-log")
     backends = [server.get().text.split()[1]]
@@ -181,6 +206,32 @@ def test_djangos_own_connection_cuts_no_chain(
         backends.append(server.wait_for_text(word).text.split()[1])
     assert (resumed.ran, resumed.reason) == (1, ""), server.log
     assert len(set(backends)) == (3 if vendor == "postgresql" else 1)
+
+
+@pytest.mark.parametrize("vendor", ["postgresql", "sqlite3"])
+def test_a_connection_of_djangos_that_is_in_use_is_not_closed(
+    serve: Serve, request: pytest.FixtureRequest, tmp_path: Path, vendor: str
+) -> None:
+    files = with_settings(DJANGO, database_of(vendor, request, tmp_path))
+    files |= {"blog/apps.py": IN_USE, "blog/first.py": WEIGHT, "blog/second.py": WEIGHT}
+    views = """
+        from django.apps import apps
+        from django.http import HttpResponse
+        def index(request):
+            return HttpResponse("WORD " + "-".join(apps.get_app_config("blog").words))
+    """
+    files["blog/views.py"] = views.replace("WORD", "one")
+    server = serve(files, "site_one.wsgi:application", "--no-access-log")
+    assert server.get().text == "one one-two-zero"
+    for number in (1, 2):
+        for name in ("first", "second"):
+            server.edit(f"blog/{name}.py", f"{dedent(WEIGHT)}# {number}\n")
+            wait_for_resume(server, f"blog/{name}.py", number)
+            assert server.get().text.endswith(" one-two-zero"), server.log
+        server.edit("blog/views.py", views.replace("WORD", f"save {number}"))
+        resumed = wait_for_resume(server, "blog/views.py", number)
+        assert server.get().text == f"save {number} one-two-zero"
+    assert (resumed.ran, resumed.reason) == (1, ""), server.log
 
 
 def wait_for_resume(server: DevServer, name: str, count: int) -> Resume:
@@ -222,11 +273,10 @@ CHANNELS = {
 }
 
 
-def test_a_channels_project_with_daphne_is_resumed(serve: Serve, tmp_path: Path) -> None:
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "base.sqlite")}
-    files = dict(CHANNELS)
-    settings = files["site_one/settings.py"].replace("DATABASE}", f"{database!r}}}")
-    files["site_one/settings.py"] = settings.replace("MORE", "'daphne', 'channels', ")
+def test_a_channels_project_with_daphne_is_resumed(
+    serve: Serve, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    files = with_settings(CHANNELS, database_of("sqlite3", request, tmp_path), "'daphne', 'channels', ")
     consumers = files["blog/consumers.py"]
     files["blog/consumers.py"] = consumers.replace("WORD", "one")
     server = serve(files, "--no-access-log")
