@@ -56,9 +56,17 @@ run: $(VENV)/.run-installed ## serve the example Django project with reload (mak
 test: debian-test $(VENV)/.dev-installed ## install all that the tests need, then run the whole suite
 	$(TESTED) -m $(SUITE) $(ARGS)
 
+.PHONY: test-whole
+test-whole: debian-test $(VENV)/.dev-installed ## the e2e tests with whole loads in place of checkpoints
+	DEVSERVER_CHECKPOINTS=0 $(TESTED) -m $(SUITE) tests/e2e $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev-installed ## random projects and edits against a fresh start: STEPS=20000, SEED=… repeats, ARGS="-- --no-checkpoints"
 	$(TESTED) -m tests.differential.run --steps $(STEPS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.dev-installed ## a thousand saves in a row: no growth in processes, descriptors or memory; ARGS="--saves 5000"
+	$(TESTED) -m tests.e2e.soak $(ARGS)
 
 .PHONY: coverage
 coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage of every process, least covered modules first
@@ -67,7 +75,7 @@ coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage o
 	$(PY) -m coverage combine --quiet && $(PY) -m coverage report && exit $$status
 
 .PHONY: test-all
-test-all: ## the suite under Python 3.11, 3.12 and 3.13
+test-all: ## the suite under Python 3.11, 3.12 and 3.13, each time the e2e tests once more without checkpoints
 	@failed=; \
 	for version in $(VERSIONS); do \
 		python=; \
@@ -78,7 +86,7 @@ test-all: ## the suite under Python 3.11, 3.12 and 3.13
 		if [ -z "$$python" ]; then \
 			echo "make: no python$$version on PATH or under pyenv." >&2; failed="$$failed $$version"; \
 		else \
-			$(MAKE) test VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
+			$(MAKE) --keep-going test test-whole VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
 		fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make: failed under Python$$failed." >&2; exit 1; fi

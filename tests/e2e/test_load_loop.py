@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.e2e.chained import HAS_CHECKPOINTS, WEIGHT
 from tests.e2e.harness import DevServer, Serve
 
 SAVES = 100
@@ -72,17 +73,29 @@ class Clients:
 
 
 def test_nothing_is_lost_in_a_hundred_saves(serve: Serve, app: str) -> None:
-    def source(version: int) -> str:
-        return app.replace('"one"', f'"version {version}"')
+    """The file that is saved is not the first of the load: from the second save on each continues right before it."""
 
-    server = serve({"app.py": source(0)}, "app:application", "--no-access-log")
+    def source(version: int) -> str:
+        return f'TEXT = "version {version}"\n'
+
+    files = {
+        "app.py": app.replace('TEXT = "one"', "import heavy\n    from views import TEXT"),
+        "heavy.py": f"print('heavy runs')\nimport time\n{WEIGHT}",
+        "views.py": source(0),
+    }
+    server = serve(files, "app:application", "--no-access-log")
     clients = Clients(server)
     clients.start()
     for version in range(1, SAVES + 1):
-        server.edit("app.py", source(version))
+        server.edit("views.py", source(version))
         server.wait_for_text(f"version {version}")
         clients.served = version
     clients.end()
     assert clients.problems == []
     assert clients.counts["new"] > SAVES, clients.counts
     assert clients.counts["kept"] > SAVES, clients.counts
+    if HAS_CHECKPOINTS:
+        assert server.log.count("heavy runs") <= 2, server.log
+        assert server.log.count("resumed before it, 1 of 3 modules ran again") >= SAVES - 1
+    else:
+        assert server.log.count("heavy runs") == SAVES + 1, server.log
