@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.chained import Chained, chained
-from tests.e2e.harness import DevServer, write
 from tests.e2e.footprint import Footprint, growth
+from tests.e2e.harness import DevServer, write
 
 MODULES = ("third", "third", "second", "third", "first")
 """Which are saved in turn: each branches off elsewhere."""

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from tests.e2e.chained import chained
-from tests.e2e.harness import Serve
 from tests.e2e.footprint import Footprint, growth
+from tests.e2e.harness import Serve
 from tests.e2e.soak import compare, soak
 
 SAVES, SETTLE = 45, 15
