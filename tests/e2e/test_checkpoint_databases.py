@@ -19,10 +19,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.e2e.chained import needs_checkpoints
 from tests.e2e.harness import DEADLINE_S, DevServer, Serve
 from tests.e2e.resuming import FILES, WEIGHT, Resume, Resuming, begin, parse
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, needs_checkpoints]
 
 
 # --- PostgreSQL ---

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.chained import needs_checkpoints
 from tests.e2e.resuming import Resuming, Shared
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, needs_checkpoints]
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.chained import needs_checkpoints
 from tests.e2e.harness import Serve, write
 from tests.e2e.resuming import FILES, WEIGHT, Resuming, Shared, begin, parse
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, needs_checkpoints]
 
 
 @pytest.fixture(scope="module")
