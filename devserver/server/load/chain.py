@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -79,21 +79,32 @@ class Checkpoint:
 
     def wait(self) -> Resumed:
         """Wait, and fork at each `ResumeCheckpoint`. Returns in the children only; the checkpoint itself never comes back."""
-        processes.become_subreaper()
-        while True:
-            self._wait()
-            if self.channel.wants_write:
-                self.channel.flush()
-            for message, fds in self._received():
-                if (resumed := self._obey(message, fds)) is not None:
+        try:
+            processes.become_subreaper()
+            while True:
+                if (resumed := self._turn()) is not None:
                     return resumed
-            self._reap()
-            if self.channel.closed or (self._discarded and not self._children):
-                self._end()
-            if self._used and not self._is_preloaded:
-                self._is_preloaded = True
-                self.preload()
-                gc.freeze()
+        except BaseException as error:  # not into the user's import, which would go on
+            os.write(2, f"devserver: a checkpoint failed: {type(error).__name__}: {error}\n".encode())
+            self._end(os.EX_SOFTWARE)
+
+    def _turn(self) -> Resumed | None:
+        self._wait()
+        if self.channel.wants_write:
+            self.channel.flush()
+        received = self.channel.receive()
+        for number, (message, fds) in enumerate(received, 1):
+            if (resumed := self._obey(message, fds)) is not None:
+                _close_all(fd for _message, others in received[number:] for fd in others)
+                return resumed
+        self._reap()
+        if self.channel.closed or (self._discarded and not self._children):
+            self._end()
+        if self._used and not self._is_preloaded:
+            self._is_preloaded = True
+            self.preload()
+            gc.freeze()
+        return None
 
     def keep(self, server: int, pid: int) -> None:
         """`pid` is a child that goes on as `server`."""
@@ -111,17 +122,10 @@ class Checkpoint:
                 poll.register(child.pidfd, select.POLLIN)
         poll.poll(timeout_ms)
 
-    def _received(self) -> list[tuple[Message, list[int]]]:
-        try:
-            return self.channel.receive()
-        except ProtocolError as error:
-            os.write(2, f"devserver: {error}\n".encode())
-            self._end()
-
     def _obey(self, message: Message, fds: list[int]) -> Resumed | None:
         match message:
             case ResumeCheckpoint():
-                return self._resume(message, *fds)
+                return self._resume(message, fds)
             case KillServer(server=server):
                 if server in self._children:
                     processes.kill_tree(self._children[server].pid)
@@ -131,13 +135,21 @@ class Checkpoint:
                 raise ProtocolError(f"not for a checkpoint: {message}")
         return None
 
-    def _resume(self, message: ResumeCheckpoint, control_fd: int, stack_fd: int) -> Resumed | None:
+    def _resume(self, message: ResumeCheckpoint, fds: list[int]) -> Resumed | None:
+        if len(fds) < message.fds:
+            self._refuse(message, fds, "no more files may be opened")
+            return None
+        control_fd, stack_fd = fds
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # else what stands in the buffer is printed by both
         parent = os.getpid()
-        with _own_fork():
-            pid = os.fork()
+        try:
+            with _own_fork():
+                pid = os.fork()
+        except OSError as error:
+            self._refuse(message, fds, error.strerror or str(error))
+            return None
         if pid:
             self._used = True
             self.keep(message.server, pid)
@@ -155,6 +167,12 @@ class Checkpoint:
         control = Channel(socket.socket(fileno=control_fd))
         call_in_apps_children(control.disown)  # it must not keep the connection open after this process has ended
         return Resumed(message.server, control, stack_fd, message.stand_in, message.plan)
+
+    def _refuse(self, message: ResumeCheckpoint, fds: list[int], why: str) -> None:
+        """The system does not give what it takes: to the supervisor the server has died, and is tried again."""
+        os.write(2, f"devserver: no process for the app: {why}\n".encode())
+        _close_all(fds)
+        self.channel.send(ServerEnded(message.server, 0, os.EX_OSERR))
 
     @staticmethod
     def _set_group(pid: int) -> None:
@@ -197,9 +215,9 @@ class Checkpoint:
         if any(not spare(pid) for pid, _start in processes.children(os.getpid())):
             processes.kill_all_below(spare=spare)
 
-    def _end(self) -> NoReturn:
+    def _end(self, status: int = 0) -> NoReturn:
         processes.kill_all_below()
-        os._exit(0)
+        os._exit(status)
 
 
 @dataclass(slots=True)
@@ -292,6 +310,11 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
+
+
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _names(folder: str) -> list[str]:
