@@ -53,6 +53,7 @@ class ReadKind(StrEnum):
     FILE = "file"  # opened for reading
     ABSENT = "absent"  # asked for and not there (stat, open)
     PRESENT = "present"  # asked for and there (stat); its content was not read
+    DETAILS = "details"  # the user's own code asked for size or times
     LOOKUP = (
         "lookup"  # a name that an import searched in a folder, found or not: the path is folder/name, without suffix
     )
@@ -71,6 +72,7 @@ INSTALLED_PACKAGES = "installed packages"
 
 _ASPECTS = {
     ReadKind.PRESENT: Aspect.PRESENCE,
+    ReadKind.DETAILS: Aspect.DETAILS,
     ReadKind.INSTALLED: Aspect.INSTALLED,
     ReadKind.LOOKUP: Aspect.MODULE,
     ReadKind.LISTING: Aspect.NAMES,

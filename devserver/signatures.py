@@ -54,6 +54,7 @@ class Aspect(StrEnum):
     NAMES = "names"  # which names the folder holds
     MODULE = "module"  # which file an import of this name finds; the path has no suffix
     PRESENCE = "presence"  # whether it is there, and of what type
+    DETAILS = "details"  # its size and when it was modified
     INSTALLED = "installed"  # which distributions and modules a folder of installed software holds
 
 
@@ -145,6 +146,11 @@ def sign_type(status: os.stat_result) -> str:
     return "t:" + stat.filemode(status.st_mode)[0]
 
 
+def sign_details(status: os.stat_result) -> str:
+    """The signature of the size and time of modification of what has this status."""
+    return f"z:{status.st_size}:{status.st_mtime_ns}"
+
+
 def sign_module(path: str) -> str:
     """Which file an import of this name finds: `path` is folder and name, without suffix.
 
@@ -191,6 +197,8 @@ class Signer:
             status = _stat(path)
         except (OSError, ValueError) as error:
             return _sign_failure(error)
+        if aspect is Aspect.DETAILS:
+            return sign_details(status)
         identity = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         known = self._known.get((aspect, path))
         if known is not None and known[0] == identity:

@@ -250,8 +250,11 @@ def test_each_aspect_is_signed_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     let_time_pass(monkeypatch, 5)
     (tmp_path / "m").mkdir()
     signer = Signer()
+    status = (tmp_path / "m").stat()
+    details = f"z:{status.st_size}:{status.st_mtime_ns}"
     for _ in range(2):
-        assert [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect] == [FOLDER, "l:", "m:m/", "t:d", "i:"]
+        signed = [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect]
+        assert signed == [FOLDER, "l:", "m:m/", "t:d", details, "i:"]
     assert stat.S_ISDIR((tmp_path / "m").stat().st_mode)
 
 

@@ -134,7 +134,7 @@ def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
             spoiled = [read for read in aspect if _module_differs(read, change, chain)]
         case Aspect.INSTALLED:
             spoiled = [read for read in aspect if read.signature != change.signature]
-        case Aspect.PRESENCE:
+        case Aspect.PRESENCE | Aspect.DETAILS:
             is_own = any(read.kind is ReadKind.WRITTEN for read in reads)
             spoiled = [read for read in aspect if read.signature != change.signature and not is_own]
     return _weigh_spoiled(change, spoiled, rules)

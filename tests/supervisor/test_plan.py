@@ -314,6 +314,20 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
         "resume 0",
     ),
     (
+        "a size that was asked for",
+        [read(ReadKind.DETAILS, signature="z:1:1", position=2)],
+        [change(signature="z:2:1", aspect=Aspect.DETAILS)],
+        Rules(),
+        "resume 1",
+    ),
+    (
+        "a size of what the app writes",
+        [read(ReadKind.DETAILS, signature="z:1:1"), read(WRITTEN, loading=False)],
+        [change(signature="z:2:1", aspect=Aspect.DETAILS)],
+        Rules(),
+        "nothing",
+    ),
+    (
         "a flag that the app removes",
         [read(PRESENT, signature="t:-"), read(WRITTEN, loading=False)],
         [change(signature=ABSENT, aspect=Aspect.PRESENCE)],
@@ -393,6 +407,7 @@ signatures = {
     Aspect.NAMES: st.sampled_from(["l:a.py", "l:a.py/b.py", "l:", "L:1", ABSENT]),
     Aspect.MODULE: st.sampled_from(["m:a.py", "m:a/__init__.py", ABSENT]),
     Aspect.PRESENCE: st.sampled_from(["t:-", "t:d", ABSENT]),
+    Aspect.DETAILS: st.sampled_from(["z:1:1", "z:2:1", ABSENT]),
     Aspect.INSTALLED: st.sampled_from(["i:a", "i:a/b", ABSENT]),
 }
 RULES = Rules(template_roots=("/app/t",), static_roots=("/app/s",))

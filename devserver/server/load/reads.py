@@ -26,11 +26,13 @@ from devserver.readset import Read, ReadKind
 from devserver.server.load.imports import PathHook
 from devserver.server.load.interception import Interception
 from devserver.server.load.ownership import is_library_frame, is_own_code, is_users
-from devserver.signatures import ABSENT, FOLDER, PENDING, Aspect, Signer, sign_presence, sign_type
+from devserver.signatures import ABSENT, FOLDER, PENDING, Aspect, Signer, sign_details, sign_presence, sign_type
 
 _MAX_OWN_PRODUCTS = 10_000
 _RECORDERS = frozenset({__file__, Interception.__init__.__code__.co_filename})
 _QUIET = frozenset({ReadKind.LOOKUP, ReadKind.PRESENT})
+_DETAILS = frozenset({"stat", "lstat", "getsize", "getmtime", "getctime", "getatime"})
+"""The functions of `os.path` and `pathlib` that tell size or times."""
 _SQLITE_COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 # Bound before `interception` replaces them.
@@ -208,6 +210,8 @@ class Recorder:
         signature = sign_type(status) if status is not None and of_target else sign_presence(absolute)
         if signature != ABSENT:
             self._record(ReadKind.PRESENT, absolute, signature)
+            if status is not None and stat.S_ISREG(status.st_mode) and _wants_details():
+                self._record(ReadKind.DETAILS, absolute, sign_details(status))
         elif status is None:
             self._record(ReadKind.ABSENT, absolute, ABSENT)
 
@@ -283,6 +287,18 @@ def _absolute(path: object, dir_fd: object) -> str | None:
         except OSError:  # no /proc on this system
             return None
     return os.path.abspath(text)
+
+
+def _wants_details() -> bool:
+    """Does the user's own code ask for size or times? Most who stat want to know whether something is there."""
+    frame: FrameType | None = sys._getframe(1)
+    questions = set()
+    while frame is not None and frame.f_code.co_filename in _RECORDERS:
+        frame = frame.f_back
+    while frame is not None and is_library_frame(frame.f_code.co_filename):
+        questions.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return frame is not None and questions <= _DETAILS and is_users(frame.f_code.co_filename)
 
 
 def _asking_code() -> str:

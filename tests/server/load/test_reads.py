@@ -28,7 +28,7 @@ from devserver.readset import Read, ReadKind
 from devserver.server.load import ownership
 from devserver.server.load.ownership import is_users, is_watched_folder
 from devserver.server.load.reads import Recorder
-from devserver.signatures import ABSENT, PENDING, sign_content
+from devserver.signatures import ABSENT, PENDING, sign_content, sign_details
 
 SOURCE, FILE, ABSENT_READ, WRITTEN = ReadKind.SOURCE, ReadKind.FILE, ReadKind.ABSENT, ReadKind.WRITTEN
 
@@ -196,6 +196,27 @@ def test_asking_for_what_is_there(recorder: Recorder, app: Path) -> None:
         (ReadKind.PRESENT, "data.txt", "t:-"),
         (ReadKind.PRESENT, ".", "t:d"),
     ]
+
+
+@pytest.mark.parametrize(
+    "asker",
+    [os.stat, os.path.getsize, os.path.getmtime, Path.stat, lambda path: path.lstat().st_size],
+    ids=["os.stat", "getsize", "getmtime", "Path.stat", "Path.lstat"],
+)
+def test_asking_for_size_or_times(recorder: Recorder, app: Path, asker: Callable[[Path], object]) -> None:
+    asker(app / "data.txt")
+    signature = sign_details((app / "data.txt").stat())
+    assert drained(recorder, app, ReadKind.DETAILS) == [(ReadKind.DETAILS, "data.txt", signature)]
+
+
+def test_who_only_looks_whether_it_is_there_does_not_ask_for_size_or_times(recorder: Recorder, app: Path) -> None:
+    path = app / "data.txt"
+    for asks in (os.path.exists, os.path.isfile, os.path.realpath, Path.exists, Path.is_file, Path.resolve):
+        asks(path)
+    library = compile("import os\nos.path.getmtime(path)", "/x/site-packages/library.py", "exec")
+    exec(library, {"path": path})
+    os.stat(app)  # the times of a folder change with each file in it
+    assert drained(recorder, app, ReadKind.DETAILS) == []
 
 
 def test_a_link_to_nothing(recorder: Recorder, app: Path) -> None:
