@@ -89,7 +89,8 @@ class ServerForked(NamedTuple):
 
 
 class ServerEnded(NamedTuple):
-    """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way (`pid` tells).
+    """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way (`pid` tells; 0: there was
+    no process to be had for the server).
 
     `status` as `subprocess` has it: negative for a signal.
     """

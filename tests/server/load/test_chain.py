@@ -66,7 +66,7 @@ def frozen(position=1):
 
 def serve():
     while True:
-        channel.readable(0.05)  # a signal just before the wait would not be handled within it
+        channel.readable(None)
         for message, _fds in channel.receive():
             os._exit(int(message.grace_s))
         if channel.closed:
@@ -95,6 +95,10 @@ class Speaker:
             self.channel.readable(left)
             self._heard += self.channel.receive()
 
+    def left(self, kind: type[Message]) -> list[tuple[Message, list[int]]]:
+        """All messages of this type that came by now."""
+        return [item for item in self._heard if isinstance(item[0], kind)]
+
     def text(self) -> str:
         return self.next(Noticed)[0].text
 
@@ -106,7 +110,7 @@ class Speaker:
 class Loading:
     """A process that loads, with the test as its supervisor."""
 
-    def __init__(self, folder: Path, source: str) -> None:
+    def __init__(self, folder: Path, source: str, *, cwd: Path | None = None) -> None:
         (folder / "load.py").write_text(DRIVER + dedent(source))
         ours, theirs = socket_pair()
         with theirs:
@@ -114,6 +118,7 @@ class Loading:
             self.process = subprocess.Popen(
                 [sys.executable, str(folder / "load.py"), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=self.output,
                 stderr=subprocess.STDOUT,
@@ -125,19 +130,22 @@ class Loading:
     def checkpoint(self) -> tuple[Speaker, CheckpointFrozen]:
         """The one that was left behind now."""
         message, fds = self.server.next(CheckpointFrozen)
-        return self._speaker(fds[0]), message
+        return self.speaker(fds[0]), message
 
-    def resume(self, checkpoint: Speaker, number: int, *, load_ms: float = 0.0) -> tuple[Speaker, int]:
+    def resume(
+        self, checkpoint: Speaker, number: int, *, load_ms: float = 0.0, checkpoints: bool = False
+    ) -> tuple[Speaker, int]:
         """Another server from there, and its pid."""
         ours, theirs = socket_pair()
         stack = os.memfd_create("stack")
-        message = ResumeCheckpoint(number, None, Plan(load_ms=load_ms))
+        message = ResumeCheckpoint(number, None, Plan(checkpoints, load_ms=load_ms))
         checkpoint.channel.send(message, [theirs.detach(), stack], close_fds=True)
         forked, _fds = checkpoint.next(ServerForked)
         assert forked.server == number
-        return self._speaker(ours.detach()), forked.pid
+        return self.speaker(ours.detach()), forked.pid
 
-    def _speaker(self, fd: int) -> Speaker:
+    def speaker(self, fd: int) -> Speaker:
+        """Whoever speaks on this descriptor, which is taken over."""
         speaker = Speaker(Channel(socket.socket(fileno=fd)))
         self._channels.append(speaker.channel)
         return speaker
@@ -292,9 +300,13 @@ def test_a_frozen_process_hears_no_signal(load: Load) -> None:
     """Nor does a server that continues from there afterwards: to it nothing was sent."""
     loading = load(
         """
-        signal.signal(signal.SIGTERM, lambda *_: say("handled"))
+        heard = []
+        signal.signal(signal.SIGTERM, lambda *_: heard.append("handled"))
         how = frozen()
         say(f"{how} {signal.pthread_sigmask(signal.SIG_BLOCK, []) or set()} {signal.sigpending() or set()}")
+        while not heard:
+            channel.readable(0.05)
+        say(heard)
         serve()
         """
     )
@@ -304,7 +316,7 @@ def test_a_frozen_process_hears_no_signal(load: Load) -> None:
     server, pid = loading.resume(checkpoint, 2)
     assert server.text() == "server 2, 0 ms set() set()"
     os.kill(pid, signal.SIGTERM)
-    assert server.text() == "handled"
+    assert server.text() == "['handled']"
     assert alive(frozen.pid)
 
 
@@ -340,7 +352,7 @@ def test_resumes_that_come_at_once(load: Load) -> None:
         message = ResumeCheckpoint(number, None, Plan())
         checkpoint.channel.send(message, [theirs.detach(), os.memfd_create("stack")], close_fds=True)
     os.kill(frozen.pid, signal.SIGCONT)
-    servers = [loading._speaker(ours.detach()) for ours, _theirs in pairs]
+    servers = [loading.speaker(ours.detach()) for ours, _theirs in pairs]
     assert [server.text().split("server ")[1][0] for server in servers] == ["2", "3"]
     servers[1].channel.send(Drain(0.0))
     checkpoint.next(ServerEnded)
