@@ -12,6 +12,7 @@ from devserver.integrations.flask import FlaskIntegration, QuartIntegration
 from devserver.integrations.greenthreads import GREEN_THREADS
 from devserver.integrations.jinja2 import Jinja2Integration
 from devserver.integrations.named import NAMED
+from devserver.integrations.sqlalchemy import SQLAlchemyIntegration
 from devserver.integrations.starlette import StarletteIntegration
 from devserver.server.integration import Integration
 
@@ -24,5 +25,6 @@ INTEGRATIONS: tuple[Integration, ...] = (
     StarletteIntegration(),
     *NAMED,
     Jinja2Integration(),
+    SQLAlchemyIntegration(),
 )
 """In the order in which they are asked."""
