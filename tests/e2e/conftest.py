@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import APPS, DevServer, Serve, write
+from tests.e2e.resuming import Resuming, Shared
 
 
 @pytest.fixture
@@ -52,6 +53,20 @@ def serve(project: Path) -> Iterator[Serve]:
         assert server.process.stdout is not None
         server._reader.join(5)
         server.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One server for all tests of a module, exchanged after a failure."""
+    shared = Shared(tmp_path_factory.mktemp("shared"))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def resuming(shared: Shared) -> Resuming:
+    """The module's server."""
+    return shared.get()
 
 
 @pytest.fixture(params=["wsgi", "asgi"])

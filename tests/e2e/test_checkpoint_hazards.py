@@ -9,27 +9,14 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.chained import needs_checkpoints
-from tests.e2e.resuming import Resuming, Shared
+from tests.e2e.resuming import Resuming
 
 pytestmark = [pytest.mark.e2e, needs_checkpoints]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    shared = Shared(tmp_path_factory.mktemp("shared"))
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def resuming(shared: Shared) -> Resuming:
-    return shared.get()
 
 
 @pytest.fixture

@@ -6,28 +6,15 @@ import shutil
 import subprocess
 import sysconfig
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.chained import needs_checkpoints
 from tests.e2e.harness import Serve, write
-from tests.e2e.resuming import FILES, WEIGHT, Resuming, Shared, begin, parse
+from tests.e2e.resuming import FILES, WEIGHT, Resuming, begin, parse
 
 pytestmark = [pytest.mark.e2e, needs_checkpoints]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    shared = Shared(tmp_path_factory.mktemp("shared"))
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def resuming(shared: Shared) -> Resuming:
-    return shared.get()
 
 
 def after_weight(source: str) -> str:
