@@ -287,8 +287,9 @@ class Tree:
                 if root is self._root:
                     self._emit(events.RootStarted())
             case ServerForked(server=number, pid=pid):
-                if number in self.servers:
-                    self.servers[number].pid = pid
+                server = self.servers.get(number)
+                if server is not None and not server.pid:  # else it was frozen since, and said so first
+                    server.pid = pid
             case ServerEnded(server=number, pid=pid, status=status):
                 self._process_ended(number, pid, status)
             case _:
