@@ -1,8 +1,8 @@
 """One end of the Unix socket between the supervisor and a process: messages and descriptors, in order, without ever blocking.
 
 Runs in every process. Rules that hold: the socket is non-blocking; what it does not take at once is kept and sent by `flush`; a
-message's descriptors arrive with its first byte, so the reader has them before the line is complete. Sending is thread-safe.
-A process that is out of descriptors gets fewer than were sent: the system drops the rest.
+message's descriptors arrive with its first byte, so the reader has them before the line is complete. Sending is thread-safe, and
+safe in signal handlers. A process that is out of descriptors gets fewer than were sent: the system drops the rest.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Channel:
         self._received_fds: deque[list[int]] = deque()  # what came with one message each
         self._outgoing: deque[_Outgoing] = deque()
         self._lock = threading.Lock()
+        self._flushing = threading.local()
         self.closed = False  # the peer is gone, or close() was called
 
     def fileno(self) -> int:
@@ -56,36 +57,47 @@ class Channel:
         """
         if len(fds) != fds_of(message) or len(fds) > MAX_FDS_PER_MESSAGE:
             raise ValueError(f"{type(message).__name__} with {len(fds)} descriptors")
-        with self._lock:
-            self._outgoing.append(_Outgoing(encode(message), fds, close_fds))
+        self._outgoing.append(_Outgoing(encode(message), fds, close_fds))
         self.flush()
 
     def flush(self) -> bool:
         """Send what is left, as far as it goes now. True when nothing is left."""
-        with self._lock:
-            while self._outgoing and not self.closed:
-                first = self._outgoing[0]
-                try:
-                    if first.fds:
-                        sent = socket.send_fds(self._sock, [first.data], list(first.fds))
-                    else:
-                        sent = self._sock.send(first.data)
-                except (BlockingIOError, InterruptedError):
+        done = True
+        while done and self._outgoing:
+            if getattr(self._flushing, "now", False):
+                return False  # a signal handler sends in the middle of this very loop, which will see to it
+            self._flushing.now = True  # before the lock is taken: there is no moment in between
+            try:
+                with self._lock:
+                    done = self._send_outgoing()
+            finally:
+                self._flushing.now = False
+        return done
+
+    def _send_outgoing(self) -> bool:
+        while self._outgoing and not self.closed:
+            first = self._outgoing[0]
+            try:
+                if first.fds:
+                    sent = socket.send_fds(self._sock, [first.data], list(first.fds))
+                else:
+                    sent = self._sock.send(first.data)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS:  # too many descriptors in flight: the peer has to read first
                     return False
-                except OSError as error:
-                    if error.errno == errno.ETOOMANYREFS:  # too many descriptors in flight: the peer has to read first
-                        return False
-                    self.closed = True
-                    break
-                if first.close_fds:
-                    _close_all(first.fds)
-                first.fds = ()
-                first.data = first.data[sent:]
-                if not first.data:
-                    self._outgoing.popleft()
-            if self.closed:
-                self._discard_outgoing()
-            return True
+                self.closed = True
+                break
+            if first.close_fds:
+                _close_all(first.fds)
+            first.fds = ()
+            first.data = first.data[sent:]
+            if not first.data:
+                self._outgoing.popleft()
+        if self.closed:
+            self._discard_outgoing()
+        return True
 
     def receive(self) -> list[tuple[Message, list[int]]]:
         """The messages that are there now, each with its descriptors (the caller owns them). Sets `closed` at end of file.

@@ -89,9 +89,9 @@ class ServerForked(NamedTuple):
 
 
 class ServerEnded(NamedTuple):
-    """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way (`pid` tells; 0: there was
-    no process to be had for the server).
+    """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way.
 
+    `pid` tells which; it is 0 if there was no process to be had for the server.
     `status` as `subprocess` has it: negative for a signal.
     """
 

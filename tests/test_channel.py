@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -63,6 +63,34 @@ def test_messages_arrive_in_order(pair: tuple[Channel, Channel]) -> None:
         one.send(message)
     assert receive(other, 100) == [(message, []) for message in sent]
     assert not one.wants_write
+
+
+class Interrupted:
+    """A socket during whose first send a signal is handled."""
+
+    def __init__(self, sock: socket.socket, handle: Callable[[], None]) -> None:
+        self._sock = sock
+        self._handle: Callable[[], None] | None = handle
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+    def send(self, data: bytes) -> int:
+        sent = self._sock.send(data)
+        if self._handle is not None:
+            handle, self._handle = self._handle, None
+            handle()
+        return sent
+
+
+def test_a_signal_handler_sends_in_the_middle_of_a_send(
+    pair: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    interrupted = Interrupted(one._sock, lambda: one.send(Noticed("from the handler")))
+    monkeypatch.setattr(one, "_sock", interrupted)
+    one.send(Noticed("interrupted"))
+    assert receive(other, 2) == [(Noticed("interrupted"), []), (Noticed("from the handler"), [])]
 
 
 def test_both_ways(pair: tuple[Channel, Channel]) -> None:

@@ -52,7 +52,8 @@ def growth(before: Sequence[Footprint], after: Sequence[Footprint]) -> list[str]
         after = [one for one in after if one.processes in lengths]
     found = []
     for name in ("processes", "descriptors", "most_descriptors"):
-        then, now = (max(getattr(one, name) for one in prints) for prints in (before, after))
+        # A server that is about to end has descriptors for a moment; what leaks is there in every print.
+        then, now = max(getattr(one, name) for one in before), min(getattr(one, name) for one in after)
         if now > then:
             found.append(f"{name}: {then} → {now}")
     for name in ("supervisor_mb", "tree_mb"):

@@ -303,4 +303,4 @@ def test_a_folder_elsewhere_that_was_listed(serve: Serve, app: str, tmp_path: Pa
     reloading.stays(lambda: write(home, {"a/b/d": "", "a/new": ""}))
     reloading.restarts(lambda: write(home, {"two": ""}), "a one two")
     if sys.platform == "linux":
-        assert watched_folders(reloading.server) <= 3
+        assert watched_folders(reloading.server) <= 5  # nothing below it; what is installed is watched too
