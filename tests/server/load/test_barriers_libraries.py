@@ -132,14 +132,19 @@ def test_a_pool_of_multiprocessing(tmp_path: Path) -> None:
     found = probe(
         tmp_path,
         """
-        import multiprocessing
+        import gc, multiprocessing, os
         from devserver import processes
-        import os
         pool = multiprocessing.get_context("fork").Pool(1, processes.die_with_parent, (os.getpid(),))
         pool.apply(int)
-        def undo(): pool.terminate(); pool.join()
+        def undo():
+            global pool
+            pool.terminate()
+            pool.join()
+            pool = None
+            gc.collect()  # its queues refer to each other, and hold the locks
         """,
     )
+    assert found.freed == ()
     words = " ".join(found.asked)
     for clause in ("a child process (", "a thread runs (", "an open pipe", "a lock shared by processes"):
         assert clause in words
