@@ -107,7 +107,7 @@ def test_without_checkpoints_the_answers_are_the_same(serve: Serve, kind: str) -
     assert len(chain.line()) == 2
     assert chain.save("third", "3") == ALL
     assert chain.save("second", "2") == ALL
-    chain.server.edit("third.py", "def broken(:\n")
+    assert chain.ran(lambda: chain.server.edit("third.py", "def broken(:\n")) == ALL[:-1]
     chain.server.wait_for_text("SyntaxError")
     assert chain.save("third", "33") == ALL
     assert chain.server.get().text == "one 2 33"
