@@ -140,9 +140,6 @@ class Checkpoint:
             self._refuse(message, fds, "no more files may be opened")
             return None
         control_fd, stack_fd = fds
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()  # else what stands in the buffer is printed by both
         parent = os.getpid()
         try:
             with _own_fork():
@@ -234,6 +231,7 @@ class Root(Checkpoint):
 
     def freeze(self) -> Resumed:
         """Become the guardian; see `wait`."""
+        flush_output()
         # What is alive now stays alive: kept out of every later collection, its pages stay shared with the children.
         gc.freeze()
         self.channel.send(RootReady(os.getpid()))
@@ -246,12 +244,21 @@ class Root(Checkpoint):
         return Checkpoint._obey(self, message, fds)  # a class with slots is made anew: super() would not find itself
 
 
+def flush_output() -> None:
+    """Before a freeze: else what stands in a buffer is printed by each process. Once frozen, nothing more is written."""
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__):
+        try:
+            stream.flush()  # type: ignore[union-attr]  # there may be none
+        except Exception:
+            pass  # closed, or what the user put in its place
+
+
 def freeze(server: int, channel: Channel, position: int, preload: Callable[[], None]) -> Resumed | None:
     """Leave this process behind as the checkpoint at `position`, and go on in a child.
 
     None in the child, which is `server` from now on; its channel stays `channel`. Returns once more in each process that
-    continues later, with what that one finds. `preload`: see `Checkpoint`. Raises OSError if the system has no process to
-    give: then nothing has happened.
+    continues later, with what that one finds. Flush the output before. `preload`: see `Checkpoint`. Raises OSError if the
+    system has no process to give: then nothing has happened.
     """
     ours, theirs = socket_pair()
     frozen = os.getpid()

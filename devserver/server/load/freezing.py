@@ -8,7 +8,6 @@ barrier is named; only the load is frozen, never a process that serves.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from typing import Protocol
 from devserver.server.deferred import preload
 from devserver.server.integration import Integration
 from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
-from devserver.server.load.chain import Resumed, freeze
+from devserver.server.load.chain import Resumed, flush_output, freeze
 from devserver.server.load.collector import show_frozen_objects
 from devserver.server.load.imports import forget_listings
 from devserver.server.load.logfiles import AppendedFiles
@@ -120,7 +119,7 @@ class Freezer:
         self.barrier = barriers[0] if barriers else ""
         if barriers:
             return False
-        _flush(sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
+        flush_output()
         appended, read = AppendedFiles.note(self._baseline), ReadFiles.note(self._baseline)
         self._journal.settle()
         if not self._channel.flush_within(1.0):
@@ -166,12 +165,3 @@ def _is_recent(path: str) -> bool:
         return time.time() - _stat(module_file(path, sign_module(path))).st_mtime < RECENT_S
     except OSError:
         return False
-
-
-def _flush(*streams: object) -> None:
-    """Else what stands in a buffer is printed by each process."""
-    for stream in streams:
-        try:
-            stream.flush()  # type: ignore[attr-defined]
-        except (OSError, ValueError, AttributeError):  # closed, None
-            pass

@@ -378,6 +378,25 @@ def test_output_in_a_buffer_is_printed_once(load: Load) -> None:
     assert loading.said() == "printed before"
 
 
+def test_what_the_user_put_in_place_of_the_output_is_left_alone(load: Load) -> None:
+    """It was flushed before the freeze; a frozen process runs no code of the user's."""
+    loading = load(
+        """
+        class Output:
+            def write(self, text): pass
+            def flush(self): raise RuntimeError("the user wrote this")
+        sys.stdout = Output()
+        sys.stderr.close()
+        say(frozen())
+        serve()
+        """
+    )
+    checkpoint, _frozen = loading.checkpoint()
+    assert loading.server.text() == "first"
+    server, _pid = loading.resume(checkpoint, 2)
+    assert server.text() == "server 2, 0 ms"
+
+
 def test_no_process_is_to_be_had_for_a_checkpoint(load: Load) -> None:
     loading = load(
         """
