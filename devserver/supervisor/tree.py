@@ -82,7 +82,6 @@ class ServerRecord:
     pid: int = 0
     loaded: LoadEnded | None = None
     failed: LoadFailed | None = None
-    lets_serve: bool = False
 
     def chain(self) -> list[ReadSet]:
         """All that is in the state of this process: the reads of its checkpoints, the root first, and its own."""
@@ -188,7 +187,6 @@ class Tree:
         server = self.servers.get(number)
         if server is None:
             return
-        server.lets_serve = True
         self._accepting = server
         server.channel.send(Serve(len(self._listeners)), [listener.fileno() for listener in self._listeners])
         self._forward_connections()

@@ -74,8 +74,8 @@ class Freezer:
 
     def search_begins(self, path: str) -> None:
         """An import is about to search the user's folder for a name; `path` is folder/name."""
-        if not self._enabled:
-            return
+        if not self._enabled or self._journal.source_count == self._ran:
+            return  # nothing of the user's has run since the last checkpoint
         now = time.perf_counter()
         since_ms = (now - self._began) * 1000
         recent = False
@@ -87,8 +87,6 @@ class Freezer:
 
         if not self._spacing.is_due(path, since_ms, self._fork_ms, is_recent):
             return
-        if self._journal.source_count == self._ran:
-            return  # nothing of the user's has run since
         if self.barrier and (now - self._looked) * 1000 < _BARRIER_PAUSE_MS and not self._spacing.is_saved(path):
             return
         if sign_module(path) == ABSENT or threading.current_thread() is not threading.main_thread():

@@ -291,26 +291,28 @@ def _absolute(path: object, dir_fd: object) -> str | None:
 
 def _wants_details() -> bool:
     """Does the user's own code ask for size or times? Most who stat want to know whether something is there."""
-    frame: FrameType | None = sys._getframe(1)
-    questions = set()
-    while frame is not None and frame.f_code.co_filename in _RECORDERS:
-        frame = frame.f_back
-    while frame is not None and is_library_frame(frame.f_code.co_filename):
-        questions.add(frame.f_code.co_name)
-        frame = frame.f_back
-    return frame is not None and questions <= _DETAILS and is_users(frame.f_code.co_filename)
+    asking, questions = _asker()
+    return asking != "" and questions <= _DETAILS and is_users(asking)
 
 
 def _asking_code() -> str:
-    """The file name of the code that asks: the nearest frame that is neither the recorder's nor the standard
-    library's."""
+    """The file name of the code that asks; empty if there is none."""
+    return _asker()[0]
+
+
+def _asker() -> tuple[str, set[str]]:
+    """Who asks: the file name of the nearest frame that is neither the recorder's nor the standard library's, and the functions of
+    the library through which it does."""
     frame: FrameType | None = sys._getframe(1)
+    questions = set()
     while frame is not None:
         filename = frame.f_code.co_filename
-        if filename not in _RECORDERS and not is_library_frame(filename):
-            return filename
+        if is_library_frame(filename):
+            questions.add(frame.f_code.co_name)
+        elif filename not in _RECORDERS:
+            return filename, questions
         frame = frame.f_back
-    return ""
+    return "", questions
 
 
 def _open_for_writing() -> set[str]:
