@@ -263,16 +263,22 @@ def freeze(server: int, channel: Channel, position: int, preload: Callable[[], N
     ours, theirs = socket_pair()
     frozen = os.getpid()
     gc.freeze()
+    # The user's handlers must not run in the frozen process; for whoever continues, nothing was sent. Before the fork: by the
+    # time the child can be seen, its parent is deaf.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         with _own_fork():
             pid = os.fork()
-    except OSError:
+    except BaseException:  # OSError, or what a handler of the user's raised at the last moment
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ours.close()
         theirs.close()
         raise
     if not pid:
         processes.die_with_parent(frozen)
         Checkpoint._set_group(0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ours.close()
         channel.send(CheckpointFrozen(position, frozen, os.getpid()), [theirs.detach()], close_fds=True)
         return None
@@ -280,8 +286,6 @@ def freeze(server: int, channel: Channel, position: int, preload: Callable[[], N
     channel.close()
     checkpoint = Checkpoint(Channel(ours), preload)
     checkpoint.keep(server, pid)
-    # The user's handlers must not run here; for whoever continues, nothing was sent.
-    mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     resumed = checkpoint.wait()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return resumed
