@@ -20,6 +20,7 @@ from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
+from devserver.importgraph import ImportGraph
 from devserver.options import Options
 from devserver.readset import Read
 from devserver.report import Report
@@ -139,6 +140,12 @@ class ReadsRecorded(NamedTuple):
     reads: tuple[Read, ...]
 
 
+class ImportsRecorded(NamedTuple):
+    """Which modules of the user's imported which, all that came before the checkpoint included. Once, some time after the load."""
+
+    graph: ImportGraph
+
+
 class CheckpointFrozen(NamedTuple):
     """The process that was this server stays behind, frozen; its child, which says this, goes on loading as the server.
 
@@ -231,6 +238,7 @@ Message = (
     | RefreshFiles
     | TerminalGranted
     | ReadsRecorded
+    | ImportsRecorded
     | CheckpointFrozen
     | LoadEnded
     | LoadFailed

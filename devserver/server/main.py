@@ -31,6 +31,7 @@ from devserver.messages import (
     Configure,
     ConnectionsHandedOver,
     Drain,
+    ImportsRecorded,
     Interface,
     LoadEnded,
     LoadFailed,
@@ -70,6 +71,8 @@ from devserver.terminal import Style, request_line
 SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request at least; else what is left of the grace."""
 _FLUSH_S = 0.5
+_GRAPH_AFTER_S = 1.0
+"""The import graph is for the next save: first whoever waits for an answer."""
 
 
 @dataclass(slots=True)
@@ -356,11 +359,13 @@ class ServerProcess:
             os._exit(1)  # the supervisor is gone; the root is about to end us too
 
     def _obey(self, message: Message, fds: list[int]) -> None:
+        assert self._loop is not None
         assert self._engine is not None
         match message:
             case Serve():
                 self._engine.serve(fds)
                 self._send(ServingBegan())
+                self._loop.call_later(_GRAPH_AFTER_S, self._send_imports)
             case AdoptConnections(data=data):
                 for fd, read in zip(fds, data, strict=False):
                     self._engine.adopt(fd, read.encode("latin-1"))
@@ -410,6 +415,9 @@ class ServerProcess:
     def _send_reads(self) -> None:
         if reads := self._recorder.drain_reads():
             self._send(ReadsRecorded(reads))
+
+    def _send_imports(self) -> None:
+        self._send(ImportsRecorded(self._recorder.import_graph()))
 
     def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None) -> Report:
         return reports.make_report(

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from devserver import processes
 from devserver.channel import Channel, socket_pair
+from devserver.importgraph import ImportGraph
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
@@ -25,6 +26,7 @@ from devserver.messages import (
     ConnectionsHandedOver,
     Drain,
     ExclusiveHeld,
+    ImportsRecorded,
     KillServer,
     LoadEnded,
     LoadFailed,
@@ -79,6 +81,7 @@ class ServerRecord:
     began: float  # time.monotonic() when it was asked for
     resumed_at: int = 0  # the position of the checkpoint that it continued from
     reads: ReadSet = field(default_factory=ReadSet)  # since its parent
+    imports: ImportGraph = field(default_factory=ImportGraph)  # of the whole load; empty until it has told
     pid: int = 0
     loaded: LoadEnded | None = None
     failed: LoadFailed | None = None
@@ -335,6 +338,8 @@ class Tree:
 
     def _server_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
         match message:
+            case ImportsRecorded(graph=graph):
+                server.imports = graph
             case ReadsRecorded(reads=reads):
                 server.reads.add(reads)
                 self._on_reads(server, reads)

@@ -11,10 +11,12 @@ import pytest
 
 from devserver import processes
 from devserver.channel import Channel, socket_pair
+from devserver.importgraph import ImportGraph
 from devserver.messages import (
     CheckpointFrozen,
     Configure,
     Discard,
+    ImportsRecorded,
     Interface,
     KillServer,
     LoadEnded,
@@ -150,6 +152,13 @@ def test_reads_belong_to_the_checkpoint_that_holds_them(grove: Grove) -> None:
     grove.says(server, reads("urls"))
     assert names(grove.record(1)) == [[], ["models", "settings"], ["views"], ["urls"]]
     assert (grove.record(1).pid, grove.record(1).resumed_at) == (13, 0)
+
+
+def test_who_imports_whom_is_kept_of_each_server(grove: Grove) -> None:
+    graph = ImportGraph(("/app/a.py", "/app/b.py"), ((1,), ()))
+    one, _two = grove.resume(1), grove.resume(2)
+    grove.says(one, ImportsRecorded(graph))
+    assert [server.imports for server in grove.tree.servers.values()] == [graph, ImportGraph()]
 
 
 def test_a_resume_discards_what_lies_deeper(grove: Grove) -> None:

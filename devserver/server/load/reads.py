@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from urllib.parse import unquote
 
+from devserver.importgraph import ImportGraph
 from devserver.readset import Read, ReadKind
+from devserver.server.load.edges import EdgeRecorder
 from devserver.server.load.imports import PathHook
 from devserver.server.load.interception import Interception
 from devserver.server.load.ownership import is_library_frame, is_own_code, is_users
@@ -74,6 +76,7 @@ class Recorder:
         self._own_products: dict[str, None] = {}  # written while serving, read by nobody else
         self._hook = PathHook(self)
         self._interception = Interception(self)
+        self._edges = EdgeRecorder()
 
     # --- its life ---
 
@@ -85,6 +88,7 @@ class Recorder:
             pass
         self._hook.install()
         self._interception.install()
+        self._edges.install()
 
     def settle(self) -> None:
         """This process is about to be frozen: sign what the load has written so far, and have everything drained.
@@ -99,6 +103,7 @@ class Recorder:
 
     def begin_serving(self) -> None:
         """The load has ended, well or not: sign what it wrote, give `stat` and its like back."""
+        self._edges.remove()
         self._interception.end_probes()
         self._interception.intercept_databases()
         self._loading = False
@@ -113,6 +118,7 @@ class Recorder:
 
     def stop(self) -> None:
         """Record no more; everything is as it was before `install`."""
+        self._edges.remove()
         self._interception.remove()
         self._hook.remove()
 
@@ -125,6 +131,10 @@ class Recorder:
                 reads.append(self._pending.popleft())
         except IndexError:
             return tuple(reads)
+
+    def import_graph(self) -> ImportGraph:
+        """Which of the user's modules imported which until the load ended. Takes some milliseconds."""
+        return self._edges.graph({path for kind, path in tuple(self._seen) if kind is ReadKind.SOURCE})
 
     def watched_folders(self) -> tuple[str, ...]:
         """The user's folders seen so far: roots and what imports searched, without those inside others."""

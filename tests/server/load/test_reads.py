@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+from devserver.importgraph import ImportGraph
 from devserver.readset import Read, ReadKind
 from devserver.server.load import ownership
 from devserver.server.load.ownership import is_users, is_watched_folder
@@ -365,6 +366,17 @@ class TestServing:
         recorder.drain_reads()
         (app / "data.txt").read_bytes()
         assert recorder.drain_reads() == (Read(FILE, str(app / "data.txt"), DATA, loading=False, position=1),)
+
+    def test_who_imported_whom_while_it_loaded(
+        self, recorder: Recorder, app: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (app / "edge_from.py").write_text("import edge_to")
+        (app / "edge_to.py").write_text("")
+        monkeypatch.syspath_prepend(app)
+        importlib.import_module("edge_from")
+        recorder.begin_serving()
+        assert recorder.import_graph() == ImportGraph((f"{app}/edge_from.py", f"{app}/edge_to.py"), ((1,), ()))
+        assert builtins.__import__.__module__ == "builtins"
 
     def test_static_files(self, recorder: Recorder, app: Path) -> None:
         recorder.begin_serving()

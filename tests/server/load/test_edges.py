@@ -1,0 +1,181 @@
+"""Who imported whom: in a process of its own, as a load does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+DRIVER = """
+import json, os, sys
+from devserver.server.load.edges import EdgeRecorder
+
+app, library = sys.argv[1:3]
+sys.path[:0] = [app, library]
+before = [__import__, sys.modules["_frozen_importlib"]._gcd_import]
+recorder = EdgeRecorder()
+recorder.install()
+try:
+    import main
+except BaseException:
+    import traceback
+    traceback.print_exc()
+recorder.remove()
+assert [__import__, sys.modules["_frozen_importlib"]._gcd_import] == before
+sources = {os.path.join(folder, name) for folder, _folders, names in os.walk(app) for name in names}
+graph = recorder.graph(sources)
+print(json.dumps({graph.sources[n]: [graph.sources[i] for i in found] for n, found in enumerate(graph.imported)}))
+"""
+
+
+def run(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    for name, text in {"app/.keep": "", "library/.keep": "", **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    return subprocess.run(
+        [sys.executable, "-c", DRIVER, str(folder / "app"), str(folder / "library")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+
+def edges(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    """What each module of the app imported; names as they would be written, in order of execution."""
+    done = run(folder, files)
+    assert done.stderr == ""
+
+    def name(path: str) -> str:
+        return os.path.relpath(path, folder / "app").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return {name(source): " ".join(map(name, targets)) for source, targets in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param(
+            {"app/main.py": "import a, b", "app/a.py": "import b", "app/b.py": ""},
+            {"main": "a b", "a": "b", "b": ""},
+            id="also what is loaded already",
+        ),
+        pytest.param(
+            {"app/main.py": "import p.q.r", "app/p/__init__.py": "", "app/p/q/__init__.py": "", "app/p/q/r.py": ""},
+            {"main": "p p.q p.q.r", "p": "", "p.q": "", "p.q.r": ""},
+            id="the packages on the way",
+        ),
+        pytest.param(
+            {
+                "app/main.py": "from p import a, b; import p.c",
+                "app/p/__init__.py": "a = 1",
+                "app/p/b.py": "from . import c",
+                "app/p/c.py": "from .d.e import x",
+                "app/p/d/__init__.py": "",
+                "app/p/d/e.py": "from ..b import __name__ as x",
+            },
+            {"main": "p p.b p.c", "p": "", "p.b": "p p.c", "p.c": "p p.d p.d.e", "p.d": "", "p.d.e": "p p.b"},
+            id="from a package, and relative",
+        ),
+        pytest.param(
+            {"app/main.py": "from p import *", "app/p/__init__.py": "__all__ = ['a']", "app/p/a.py": ""},
+            {"main": "p p.a", "p": "", "p.a": ""},
+            id="a star",
+        ),
+        pytest.param(
+            {
+                "app/main.py": "import a; from importlib import import_module; import_module('.b', 'p'); __import__('a')",
+                "app/a.py": "import importlib; importlib.import_module('p.b')",
+                "app/p/__init__.py": "",
+                "app/p/b.py": "",
+            },
+            {"main": "a p p.b", "a": "p p.b", "p": "", "p.b": ""},
+            id="by name",
+        ),
+        pytest.param(
+            {"app/main.py": "import a, b; b.late()", "app/a.py": "", "app/b.py": "def late():\n    import a"},
+            {"main": "a b", "a": "", "b": ""},
+            id="from who is executed, not from whose function",
+        ),
+        pytest.param(
+            {
+                "app/main.py": "import a, b\ntry:\n    import c\nexcept ValueError:\n    pass",
+                "app/a.py": "import b",
+                "app/b.py": "import a",
+                "app/c.py": "import a\nraise ValueError",
+            },
+            {"main": "a b c", "a": "b", "b": "a", "c": "a"},
+            id="a circle, and one that failed",
+        ),
+        pytest.param(
+            {
+                "app/main.py": "import framework, a, b",
+                "app/a.py": "import framework.conf",
+                "app/b.py": "import other",
+                "app/settings.py": "",
+                "library/framework/__init__.py": "from . import deep",
+                "library/framework/deep.py": "from . import conf",
+                "library/framework/conf.py": "import importlib; importlib.import_module('settings')",
+                "library/other.py": "import json",
+            },
+            {"main": "settings a b", "settings": "", "a": "settings", "b": ""},
+            id="through a library",
+        ),
+        pytest.param(
+            {"app/main.py": "import importlib; import a; importlib.reload(a)", "app/a.py": "import b", "app/b.py": ""},
+            {"main": "a", "a": "b", "b": ""},
+            id="reloaded",
+        ),
+    ],
+)
+def test_edges(tmp_path: Path, files: dict[str, str], expected: dict[str, str]) -> None:
+    assert edges(tmp_path, files) == {name: expected[name] for name in expected}
+
+
+def test_what_goes_wrong_looks_as_without(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        {
+            "app/main.py": "import a",
+            "app/a.py": "from importlib import import_module\nimport_module('b')",
+            "app/b.py": "import c",
+            "app/c.py": "1 / 0",
+        },
+    )
+    shown = [line.strip() for line in done.stderr.splitlines() if line.strip().startswith("File")]
+    places = [line.split('"')[1].rpartition("/")[2] for line in shown]
+    assert places.pop(1) == "<frozen importlib._bootstrap>"  # the import statement of who catches: this one shows
+    assert places == ["<string>", "main.py", "a.py", "__init__.py", "b.py", "c.py"]
+
+
+def test_a_warning_is_of_who_imports(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        {"app/main.py": "import a", "app/a.py": "import warnings; warnings.warn('old', stacklevel=2)"},
+    )
+    assert done.stderr.splitlines()[0].endswith("app/main.py:1: UserWarning: old")
+
+
+def test_wrong_arguments_get_the_words_of_python(tmp_path: Path) -> None:
+    source = """
+    calls = [lambda: __import__(3), lambda: __import__("os", 7, None, [], 1), lambda: __import__("os", fromlist=3)]
+    for call in (*calls, lambda: __import__(name="os.path", fromlist=["sep"]), __import__):
+        try:
+            print(call().__name__)
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    *recorded, without_any, _graph = run(tmp_path, {"app/main.py": source}).stdout.splitlines()
+    plain = subprocess.run(
+        [sys.executable, "-c", dedent(source)], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert recorded == plain.stdout.splitlines()[:-1]
+    assert without_any.startswith("TypeError __import__() missing 1 required positional argument")
