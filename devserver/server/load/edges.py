@@ -1,46 +1,60 @@
 """What each module imports while it is executed, also what was loaded already: the raw material of the `ImportGraph`.
 
-Runs in the server while it loads. No hook of Python's tells of an import that finds its module loaded, so `builtins.__import__`,
-the function behind `importlib.import_module`, and the execution of modules by importlib's loaders are replaced until the load ends.
-Rules that hold: the edge is from the module being executed, not from the one whose function imports; what is imported is what the
-original would import; nothing is resolved while the load runs. The replacements bear importlib's file name: Python cuts them out of
-the traceback of a failed import with the rest of its machinery (but the outermost, where the app itself catches what an import
-statement of it raised), and `warnings` skips them when it counts levels.
+Runs in the server while it loads. No hook of Python's tells of an import that finds its module loaded, so `builtins.__import__` and
+the function behind `importlib.import_module` are replaced until the load ends. Rules that hold: the edge is from the module being
+executed (the nearest frame of a module's own code), not from the one whose function imports; what is imported is what the original
+imports; no frame of ours is ever in a traceback: apps count them to tell a missing module from a failing one (django-oscar does);
+while the load runs only the place of an import is noted: what stands there is read from the bytecode afterwards.
+
+Not seen: what a call of `__import__` asks for, unless it is loaded then and there.
 """
 
 from __future__ import annotations
 
 import _frozen_importlib as bootstrap
-import _frozen_importlib_external as external
 import builtins
+import importlib.util
 import os
-import threading
-from collections.abc import Callable, Collection, Iterator
-from types import FunctionType, ModuleType
-from typing import Any, TypeVar, cast
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from opcode import opmap
+from types import CodeType, FrameType, ModuleType
+from typing import Any, NamedTuple, cast
 
 from devserver.importgraph import ImportGraph
 
-F = TypeVar("F", bound=Callable[..., Any])
-_Import = tuple[object, tuple[object, ...], int, object]
-"""Name, fromlist, level, and the package from which a relative name counts."""
+_IMPORT_NAME, _EXTENDED_ARG = opmap["IMPORT_NAME"], opmap["EXTENDED_ARG"]
+_LOAD_SMALL_INT = opmap.get("LOAD_SMALL_INT")  # since Python 3.14
+_MODULE_CODE = "<module>"
 
-_LOADERS: Any = external._LoaderBasics  # the base of those for source and bytecode
+
+class _Statement(NamedTuple):
+    """An import statement that ran: whose, and where it stands."""
+
+    importer: str  # the file of the module that was being executed
+    code: CodeType
+    offset: int
+
+
+class _Call(NamedTuple):
+    """`import_module`."""
+
+    importer: str
+    name: str
 
 
 class EdgeRecorder:
-    """Records from `install` to `remove`; one at a time in a process. Imports of other threads count as the main one's."""
+    """Records from `install` to `remove`; one at a time in a process. Imports of other threads are recorded too."""
 
     def __init__(self) -> None:
-        self._executed: dict[str, tuple[str, set[_Import]]] = {}  # by module: its source, its imports
-        self._stack: list[set[_Import]] = [set()]  # the imports of what is being executed; first, those of nobody
+        self._statements: dict[tuple[int, int, int], _Statement] = {}  # by identity: to compare code takes long
+        self._calls: dict[_Call, None] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
 
     def install(self) -> None:
-        """From here on. Never raises, and changes nothing that an app can see but frames of importlib."""
-        self._replace(builtins, "__import__", _making_imports(self._stack, builtins.__import__))
-        self._replace(bootstrap, "_gcd_import", _making_named_imports(self._stack, bootstrap._gcd_import))  # type: ignore[attr-defined]
-        self._replace(_LOADERS, "exec_module", _executing(self._executed, self._stack, _LOADERS.exec_module))
+        """From here on. Never raises, and changes nothing that an app can see."""
+        self._replace(builtins, "__import__", self._note_statement)
+        self._replace(bootstrap, "_gcd_import", self._note_call)
 
     def remove(self) -> None:
         """Everything is as it was, unless somebody has replaced it in turn."""
@@ -49,105 +63,135 @@ class EdgeRecorder:
             if vars(owner).get(name) is replacement:
                 setattr(owner, name, original)
 
-    def graph(self, users: Collection[str]) -> ImportGraph:
-        """What was seen so far. `users`: the sources that are the user's."""
-        own = {name: os.path.abspath(source) for name, (source, _imports) in self._executed.items()}
-        own = {name: source for name, source in own.items() if source in users}
-        imports = {name: set(self._resolved(name)) for name in own}
-        # Most of a library imports nothing of the user's: only what leads back is resolved.
-        leading = set(own)
-        while found := self._libraries_that_name(leading) - leading:
-            leading |= found
-            imports |= {name: set(self._resolved(name)) for name in found}
-        return ImportGraph.build(own, imports)
+    def graph(self, users: Mapping[str, str]) -> ImportGraph:
+        """What was seen so far. `users`: the user's modules with their sources, in the order in which they ran, also those that
+        failed."""
+        sources = _sources(sys.modules)
+        packages = dict(sources.values())
+        imports: dict[str, set[str]] = {}
+        for importer, name in self._imports(packages):
+            imports.setdefault(importer, set()).add(name)
+        paths = {name: source for name, (source, _package) in sources.items()} | dict(users)
+        return ImportGraph.build(
+            {source: source for source in users.values()},
+            {importer: {paths[name] for name in names if name in paths} for importer, names in imports.items()},
+        )
 
-    def _libraries_that_name(self, modules: set[str]) -> set[str]:
-        packages = {name.rpartition(".")[0] for name in modules}
+    def _imports(self, packages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Files and the names that were imported while they ran, with names that are no modules among them."""
+        for statement in tuple(self._statements.values()):
+            importer = os.path.abspath(statement.importer)
+            for name in _names(statement, packages.get(os.path.abspath(statement.code.co_filename), "")):
+                yield importer, name
+        for call in tuple(self._calls):
+            for name in _with_parents(call.name):
+                yield os.path.abspath(call.importer), name
 
-        def is_named(item: _Import) -> bool:
-            base = _absolute(*item)
-            if base in modules:
-                return True
-            return base in packages and any(f"{base}.{attribute}" in modules for attribute in item[1])
-
-        return {name for name, (_source, imports) in self._executed.items() if any(map(is_named, tuple(imports)))}
-
-    def _resolved(self, importer: str) -> Iterator[str]:
-        for item in tuple(self._executed[importer][1]):
-            base = _absolute(*item)
-            yield base
-            for end, character in enumerate(base):
-                if character == ".":  # the packages above ran before it
-                    yield base[:end]
-            for attribute in self._submodules(base) if "*" in item[1] else item[1]:
-                yield f"{base}.{attribute}"  # if it is a module
-
-    def _submodules(self, package: str) -> tuple[str, ...]:
-        """What a star may have imported, by the package's `__all__`."""
-        return tuple(name.rpartition(".")[2] for name in self._executed if name.rpartition(".")[0] == package)
-
-    def _replace(self, owner: object, name: str, replacement: object) -> None:
-        self._replaced.append((owner, name, vars(owner)[name], replacement))
+    def _replace(self, owner: object, name: str, note: Callable[[FrameType], None]) -> None:
+        original = vars(owner)[name]
+        replacement = _noting(original, note)
+        self._replaced.append((owner, name, original, replacement))
         setattr(owner, name, replacement)
 
+    def _note_statement(self, frame: FrameType) -> None:
+        importer = _executed_by(frame)
+        key = id(importer), id(frame.f_code), frame.f_lasti
+        if importer is not None and key not in self._statements:
+            self._statements[key] = _Statement(importer.co_filename, frame.f_code, frame.f_lasti)
 
-def _absolute(name: object, _fromlist: tuple[object, ...], level: int, package: object) -> str:
-    if not isinstance(name, str) or not isinstance(package, str):
-        return ""  # the original has refused it
-    if level <= 0:
-        return name
-    parts = package.rsplit(".", level - 1)
-    base = parts[0] if len(parts) >= level else ""
-    return f"{base}.{name}" if name else base
-
-
-def _making_imports(stack: list[set[_Import]], original: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
-    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:  # noqa: A002
-        try:
-            package = (globals["__package__"] or globals["__name__"]) if level else ""
-            stack[-1].add((name, fromlist if type(fromlist) is tuple else tuple(fromlist or ()), level, package))
-        except Exception:  # no dict, not a name: the original has better words for it, where it matters
-            pass
-        return original(name, globals, locals, fromlist, level)
-
-    # A frame of importlib alone is cut out only under this name.
-    import_.__code__ = import_.__code__.replace(co_name="_call_with_frames_removed")
-    return _as_importlib(import_, bootstrap.__import__)
+    def _note_call(self, frame: FrameType) -> None:
+        importer = _executed_by(frame)
+        name, package = frame.f_locals["name"], frame.f_locals.get("package")  # those of `import_module`
+        if importer is not None:
+            self._calls[_Call(importer.co_filename, importlib.util.resolve_name(name, package))] = None
 
 
-def _making_named_imports(stack: list[set[_Import]], original: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
-    def _gcd_import(name: str, package: Any = None, level: int = 0) -> ModuleType:
-        try:
-            stack[-1].add((name, (), level, package or ""))
-        except Exception:
-            pass
-        return original(name, package, level)
-
-    return _as_importlib(_gcd_import, original)
+def _executed_by(frame: FrameType | None) -> CodeType | None:
+    while frame is not None:
+        if frame.f_code.co_name == _MODULE_CODE:
+            return frame.f_code
+        frame = frame.f_back
+    return None
 
 
-def _executing(
-    executed: dict[str, tuple[str, set[_Import]]], stack: list[set[_Import]], original: Callable[..., None]
-) -> Callable[..., None]:
-    get_ident, main = threading.get_ident, threading.main_thread().ident
+def _noting(original: object, note: Callable[[FrameType], None]) -> object:
+    """Who calls it calls `original`; the frame that does so is noted first.
 
-    def exec_module(self: Any, module: ModuleType) -> None:
-        if get_ident() != main:
-            return original(self, module)
-        imports: set[_Import] = set()
-        executed[module.__name__] = (getattr(self, "path", ""), imports)
-        stack.append(imports)
-        try:
-            return original(self, module)
-        finally:
-            stack.pop()
+    Python looks `__call__` up in the class, and what is found there is asked for the function to call: that moment is ours, and
+    over before the call.
+    """
+    get_frame = sys._getframe
 
-    return _as_importlib(exec_module, original)
+    class Bound:
+        def __get__(self, instance: object, owner: type) -> object:
+            try:
+                note(get_frame(1))
+            except Exception:
+                pass  # an odd caller: the original has its own words for it
+            return original
+
+    class Noting:
+        __call__ = Bound()
+
+        def __repr__(self) -> str:
+            return repr(original)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(original, name)
+
+    # Who steps through an import with a debugger sees importlib there; most debuggers step over it.
+    getter = cast("Any", Bound.__get__)
+    getter.__code__ = getter.__code__.replace(co_filename=bootstrap.__import__.__code__.co_filename)
+    return Noting()
 
 
-def _as_importlib(function: F, original: Callable[..., object]) -> F:
-    """`function`, with the file and the name of `original`."""
-    replacement, replaced = cast("FunctionType", function), cast("FunctionType", original)
-    replacement.__code__ = replacement.__code__.replace(co_filename=replaced.__code__.co_filename)
-    replacement.__name__ = replacement.__qualname__ = replaced.__name__
-    return function
+# --- what stands where an import was noted ---
+
+
+def _names(statement: _Statement, package: str) -> Iterator[str]:
+    code = statement.code.co_code
+    operation, argument, before = _instruction(code, statement.offset)
+    if operation != _IMPORT_NAME:
+        return  # called by hand, or by C code
+    name = statement.code.co_names[argument]
+    _operation, argument, before = _instruction(code, before)
+    fromlist = statement.code.co_consts[argument] or ()
+    operation, argument, _before = _instruction(code, before)
+    level = argument if operation == _LOAD_SMALL_INT else statement.code.co_consts[argument]
+    try:
+        base = importlib.util.resolve_name("." * level + name, package)
+    except ImportError:
+        return
+    yield from _with_parents(base)
+    if "*" in fromlist:  # what `__all__` says: as much of it as is loaded
+        fromlist = [known.removeprefix(f"{base}.") for known in tuple(sys.modules) if known.startswith(f"{base}.")]
+    for attribute in fromlist:
+        yield f"{base}.{attribute}"
+
+
+def _instruction(code: bytes, offset: int) -> tuple[int, int, int]:
+    """Operation and argument of the instruction there, and where the one before it stands."""
+    argument, shift, before = code[offset + 1], 8, offset - 2
+    while before >= 0 and code[before] == _EXTENDED_ARG:
+        argument |= code[before + 1] << shift
+        shift, before = shift + 8, before - 2
+    return code[offset], argument, before
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """The packages above run before it."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _sources(modules: Mapping[str, ModuleType]) -> dict[str, tuple[str, str]]:
+    """Of each module its source and its package. Some modules load when they are asked for anything: these are not asked."""
+    found = {}
+    for name, module in tuple(modules.items()):
+        if isinstance(module, ModuleType):
+            variables = object.__getattribute__(module, "__dict__")
+            source, package = variables.get("__file__"), variables.get("__package__")
+            if isinstance(source, str):
+                found[name] = (os.path.abspath(source), package if isinstance(package, str) else "")
+    return found

@@ -49,8 +49,8 @@ class ImportLog(Protocol):
         """An import is about to search this name in this folder: `path` is folder/name. The process may be frozen here, and
         what is found be looked up again by others."""
 
-    def record_source(self, path: str, signature: str) -> None:
-        """The code in this file is about to run."""
+    def record_source(self, path: str, signature: str, module: str = "") -> None:
+        """The code in this file is about to run, as that module if its name is known."""
 
     def record_module(self, path: str, signature: str) -> None:
         """An import searched this name in this folder: `path` is folder/name, `signature` says what it found."""
@@ -179,7 +179,7 @@ class WatchedLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         """The code of the source as it is now. Raises OSError and what compiling raises."""
-        source = self._read(self.get_filename(fullname))
+        source = self._read(self.get_filename(fullname), fullname)
         code = self._cached_code(source)
         if code is None:
             code = self.source_to_code(source.data, source.path)
@@ -190,7 +190,7 @@ class WatchedLoader(SourceFileLoader):
     # file. With this file among them a SyntaxError would show five frames of machinery.
     get_code.__code__ = get_code.__code__.replace(co_filename=bootstrap.cache_from_source.__code__.co_filename)
 
-    def _read(self, path: str) -> _Source:
+    def _read(self, path: str, name: str) -> _Source:
         # FileIO: a read through `open` would be recorded once more.
         absolute = os.path.abspath(path)
         try:
@@ -202,7 +202,7 @@ class WatchedLoader(SourceFileLoader):
                 self.log.record_source(absolute, sign_file(absolute))
             raise
         if self.log is not None:
-            self.log.record_source(absolute, sign_status(status) or sign_content(data))
+            self.log.record_source(absolute, sign_status(status) or sign_content(data), name)
         return _Source(path, data, status)
 
     def _cached_code(self, source: _Source) -> CodeType | None:

@@ -72,6 +72,7 @@ class Recorder:
         self._calls: deque[None] = deque((None,), maxlen=1)
         self._calling = threading.local()
         self._seen: dict[tuple[ReadKind, str], str] = {}
+        self._modules: dict[str, str] = {}  # the user's, by name; by source where nobody told the name
         self._written: dict[str, None] = {}
         self._own_products: dict[str, None] = {}  # written while serving, read by nobody else
         self._hook = PathHook(self)
@@ -134,7 +135,7 @@ class Recorder:
 
     def import_graph(self) -> ImportGraph:
         """Which of the user's modules imported which until the load ended. Takes some milliseconds."""
-        return self._edges.graph({path for kind, path in tuple(self._seen) if kind is ReadKind.SOURCE})
+        return self._edges.graph(self._modules)
 
     def watched_folders(self) -> tuple[str, ...]:
         """The user's folders seen so far: roots and what imports searched, without those inside others."""
@@ -149,7 +150,8 @@ class Recorder:
 
     # --- told by imports.py ---
 
-    def record_source(self, path: str, signature: str) -> None:
+    def record_source(self, path: str, signature: str, module: str = "") -> None:
+        self._modules[module or path] = path
         if (ReadKind.SOURCE, path) not in self._seen:
             self.source_count += 1
         self._record(ReadKind.SOURCE, path, signature)

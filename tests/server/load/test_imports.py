@@ -34,7 +34,7 @@ class Log:
         self.folders: list[str] = []
         self.searches: list[tuple[str, int]] = []  # what is about to be searched, and how much was told by then
 
-    def record_source(self, path: str, signature: str) -> None:
+    def record_source(self, path: str, signature: str, module: str = "") -> None:
         self.sources.append((path, signature))
 
     def record_module(self, path: str, signature: str) -> None:
