@@ -68,9 +68,13 @@ class PathHook:
     def __init__(self, log: ImportLog) -> None:
         self._log = log
         self._standard_loaders: Callable[[], Sequence[tuple[object, list[str]]]] | None = None
+        self._known_hooks: tuple[object, ...] = ()
+        # Hooks are functions as a rule, and some who look through the list (beartype) read their names.
+        self.__name__ = self.__qualname__ = "path_hook_for_WatchedFinder"
 
     def install(self) -> None:
         """From here on imports from the user's folders come this way, also from those searched before."""
+        self._known_hooks = tuple(sys.path_hooks)
         sys.path_hooks.insert(0, self)
         self._forget_finders()
         standard = getattr(bootstrap, _LOADERS, None)
@@ -97,7 +101,20 @@ class PathHook:
                 self._log.record_absent(folder)
             raise ImportError("only directories are supported", path=path)
         self._log.watch_folder(folder)
-        return WatchedFinder(path, self._log)
+        return WatchedFinder(path, self._log, self._registered_loaders(path))
+
+    def _registered_loaders(self, path: str) -> list[tuple[str, Callable[..., object]]] | None:
+        """The suffixes and loaders of a hook for this folder that came after ours and before the standard one: it would have been
+        asked first. beartype and others who change code at import do so."""
+        for hook in sys.path_hooks:
+            if hook is not self and hook not in self._known_hooks:
+                try:
+                    finder = hook(path)
+                except ImportError:
+                    continue
+                if isinstance(finder, FileFinder):
+                    return list(finder._loaders)  # type: ignore[attr-defined]
+        return None
 
     def source_loader(self, name: str, path: str) -> SourceFileLoader:
         """The loader for a source that no finder of ours has found."""
@@ -122,7 +139,10 @@ class PathHook:
 class WatchedFinder(FileFinder):
     """The standard finder, which tells what was searched."""
 
-    def __init__(self, path: str, log: ImportLog) -> None:
+    def __init__(
+        self, path: str, log: ImportLog, loaders: list[tuple[str, Callable[..., object]]] | None = None
+    ) -> None:
+        """`loaders`: by suffix; without it those of the standard finder, that for sources replaced by ours."""
         # Asked for anew in each finder: a project may have registered suffixes of its own.
         super().__init__(
             path,
@@ -130,6 +150,8 @@ class WatchedFinder(FileFinder):
             (partial(WatchedLoader.logging, log), list(SOURCE_SUFFIXES)),  # type: ignore[arg-type]  # it is only called
             (SourcelessFileLoader, list(BYTECODE_SUFFIXES)),
         )
+        if loaders is not None:
+            self._loaders = loaders
         self._log = log
         self._folder = os.path.abspath(self.path)
 

@@ -1,4 +1,4 @@
-"""The memory mappings of this process: what it shares with others, and where OpenBLAS lies.
+"""The memory mappings of this process: what it shares with others, and where some libraries lie.
 
 Runs in the server while it loads. Linux: through /proc. The list of a thousand mappings costs the kernel most of a millisecond to
 write; /proc/self/statm costs three microseconds. Its size without its private writable part is what shared memory, mapped files and
@@ -18,8 +18,10 @@ from devserver.source import display_path
 
 _close, _open, _pread = os.close, os.open, os.pread  # before the recorder or the user's libraries replace them
 _SHARED_WRITABLE = re.compile(rb"(?m)^\S+ .w.s .*$")
-_OPENBLAS = re.compile(rb"([0-9a-f]+)-\S+ \S+ 0+ \S+ \S+ +(/.*/[^/]*openblas[^/]*)")
-"""The first mapping of a library of that name: where it begins."""
+_FORKING = (b"openblas", b"numexpr/interpreter")
+"""Libraries that start their threads again in a forked process, by a part of their path."""
+_FIRST = re.compile(rb"([0-9a-f]+)-\S+ \S+ 0+ \S+ \S+ +(/.*)")
+"""The first mapping of a file: where it begins."""
 _ELF64 = b"\x7fELF\x02\x01"
 _LOADED = 1
 
@@ -45,22 +47,22 @@ class Shared(NamedTuple):
 class Mappings:
     """What /proc/self/maps says, read when it may have changed."""
 
-    __slots__ = ("_openblas", "_shared", "_size")
+    __slots__ = ("_forking", "_shared", "_size")
 
     def __init__(self) -> None:
         self._size = -1
         self._shared: tuple[Shared, ...] = ()
-        self._openblas: tuple[range, ...] = ()
+        self._forking: tuple[range, ...] = ()
 
     def shared(self) -> tuple[Shared, ...]:
         """The shared writable ones. Raises OSError if the system does not tell."""
         self._look()
         return self._shared
 
-    def openblas(self) -> tuple[range, ...]:
-        """The addresses of each OpenBLAS library with its data. Raises OSError if the system does not tell."""
+    def forking_libraries(self) -> tuple[range, ...]:
+        """The addresses, data included, of each library whose threads come back after a fork. Raises OSError if the system does not tell."""
         self._look()
-        return self._openblas
+        return self._forking
 
     def _look(self) -> None:
         fields = read_all("/proc/self/statm").split()
@@ -70,9 +72,10 @@ class Mappings:
         text = read_all("/proc/self/maps")
         is_shared = b"w-s " in text or b"wxs " in text
         self._shared = tuple(_parse(line) for line in _SHARED_WRITABLE.findall(text)) if is_shared else ()
-        named = [line for line in text.split(b"\n") if b"openblas" in line] if b"openblas" in text else ()
-        first = [match for line in named if (match := _OPENBLAS.fullmatch(line))]
-        self._openblas = tuple(_extent(int(match[1], 16), os.fsdecode(match[2])) for match in first)
+        sought = [name for name in _FORKING if name in text]
+        named = [line for line in text.split(b"\n") if any(name in line for name in sought)] if sought else ()
+        first = [match for line in named if (match := _FIRST.fullmatch(line))]
+        self._forking = tuple(_extent(int(match[1], 16), os.fsdecode(match[2])) for match in first)
         self._size = size
 
 

@@ -1,8 +1,9 @@
 """The threads beside the main one, in words. A fork copies none of them: what they would have done is never done.
 
 Runs in the server while it loads. Linux: through /proc. OpenBLAS, numpy's library, stops its threads before a fork by itself and
-starts them again when they are needed, so they may stand. They are told from others by what they wait for: a futex within the
-library's own data. While they compute, and for some 100 ms after, they wait for nothing and cannot be told from others.
+starts them again when they are needed, and numexpr starts its own again in a process that is not the one that started them: such
+threads may stand. They are told from others by what they wait for: a futex within the library's own data. While they compute,
+OpenBLAS's for some 100 ms after, they wait for nothing and cannot be told from others.
 
 Rules that hold: nothing of the user's is called, not even a property.
 """
@@ -36,7 +37,7 @@ def native_threads() -> frozenset[int]:
 
 
 def running_threads(known: Collection[int], mappings: Mappings) -> Iterator[str]:
-    """A clause for each thread but the main one, those in `known` and OpenBLAS's idle ones."""
+    """A clause for each thread but the main one, those in `known` and the idle ones of libraries that can be forked."""
     tasks = native_threads()
     others = tasks.difference(known, {os.getpid()})
     listed = threading.enumerate()
@@ -51,7 +52,7 @@ def running_threads(known: Collection[int], mappings: Mappings) -> Iterator[str]
             continue  # ended, and not taken off the list yet
         others = others.difference({native_id})
         yield f"a thread runs ({_target_name(thread, state)})"
-    foreign = [task for task in others if not _waits_in_openblas(task, mappings)]
+    foreign = [task for task in others if not _comes_back(task, mappings)]
     if not foreign:
         return
     unlisted = [frame for ident, frame in sys._current_frames().items() if ident not in idents]
@@ -78,8 +79,8 @@ def _name(task: int) -> str:
         return ""
 
 
-def _waits_in_openblas(task: int, mappings: Mappings) -> bool:
-    libraries = mappings.openblas()
+def _comes_back(task: int, mappings: Mappings) -> bool:
+    libraries = mappings.forking_libraries()
     if not libraries:
         return False
     try:

@@ -40,6 +40,27 @@ def test_numpy_that_has_computed(tmp_path: Path) -> None:
     assert found.asked == ()
 
 
+def test_numexpr(tmp_path: Path) -> None:
+    """It starts its threads when it is imported (pandas imports it, too), and again in a process that was forked."""
+    found = probe(
+        tmp_path,
+        IDLE.replace("== 3", ">= 3")
+        + """
+os.environ["NUMEXPR_NUM_THREADS"] = os.environ["NUMEXPR_MAX_THREADS"] = "4"
+import numexpr
+until_idle()
+assert len(os.listdir("/proc/self/task")) == 3 + 4
+def behind_a_fork():
+    numbers = numpy.arange(1e6)
+    return float(numexpr.evaluate("numbers * 2 + 1")[-1])
+result = in_child(behind_a_fork)
+""",
+        forks=True,
+    )
+    assert found.asked == ()
+    assert found.result == 1_999_999.0
+
+
 def test_a_thread_beside_numpy(tmp_path: Path) -> None:
     found = probe(
         tmp_path,

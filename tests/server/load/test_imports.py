@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -333,6 +334,26 @@ class TestFaithful:
         assert importlib.resources.files("f3").joinpath("data.txt").read_text() == "data"
         assert pkgutil.get_data("f3", "data.txt") == b"data"
         assert sorted(info.name for info in pkgutil.iter_modules(package.__path__)) == ["mod", "sub"]
+
+    def test_a_hook_registered_before_the_standard_one(
+        self, app: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """beartype puts a finder of its own there, with a loader that changes the code; it reads the names of all hooks."""
+
+        class Changing(importlib.machinery.SourceFileLoader):
+            def source_to_code(self, data: Any, path: Any, **_: Any) -> Any:  # type: ignore[override]
+                return compile("changed = True", path, "exec")
+
+        names = [hook.__qualname__ for hook in sys.path_hooks]
+        (place,) = (number for number, name in enumerate(names) if name.endswith("path_hook_for_FileFinder"))
+        theirs = importlib.machinery.FileFinder.path_hook((Changing, [".py"]))
+        monkeypatch.setattr(sys, "path_hooks", [*sys.path_hooks[:place], theirs, *sys.path_hooks[place:]])
+        sys.path_importer_cache.clear()
+        path = write(app / "f9.py", "changed = False\n")
+        assert new_import("f9").changed
+        assert log.sources == [(str(path), sign_file(str(path)))]
+        assert log.found_in(app)["f9"] == "m:f9.py"
+        assert str(app / "f9") in [searched for searched, _told in log.searches]
 
     def test_runpy(self, app: Path, log: Log) -> None:
         write(app / "f4.py", "value = __name__\n")
