@@ -60,7 +60,10 @@ class Mappings:
         return self._shared
 
     def forking_libraries(self) -> tuple[range, ...]:
-        """The addresses, data included, of each library whose threads come back after a fork. Raises OSError if the system does not tell."""
+        """The addresses, data included, of each library whose threads come back after a fork.
+
+        Raises OSError if the system does not tell.
+        """
         self._look()
         return self._forking
 

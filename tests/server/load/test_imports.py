@@ -335,9 +335,7 @@ class TestFaithful:
         assert pkgutil.get_data("f3", "data.txt") == b"data"
         assert sorted(info.name for info in pkgutil.iter_modules(package.__path__)) == ["mod", "sub"]
 
-    def test_a_hook_registered_before_the_standard_one(
-        self, app: Path, log: Log, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_hook_registered_before_the_standard_one(self, app: Path, log: Log) -> None:
         """beartype puts a finder of its own there, with a loader that changes the code; it reads the names of all hooks."""
 
         class Changing(importlib.machinery.SourceFileLoader):
@@ -347,10 +345,13 @@ class TestFaithful:
         names = [hook.__qualname__ for hook in sys.path_hooks]
         (place,) = (number for number, name in enumerate(names) if name.endswith("path_hook_for_FileFinder"))
         theirs = importlib.machinery.FileFinder.path_hook((Changing, [".py"]))
-        monkeypatch.setattr(sys, "path_hooks", [*sys.path_hooks[:place], theirs, *sys.path_hooks[place:]])
-        sys.path_importer_cache.clear()
         path = write(app / "f9.py", "changed = False\n")
-        assert new_import("f9").changed
+        sys.path_hooks.insert(place, theirs)
+        sys.path_importer_cache.pop(str(app), None)
+        try:
+            assert new_import("f9").changed
+        finally:
+            sys.path_hooks.remove(theirs)
         assert log.sources == [(str(path), sign_file(str(path)))]
         assert log.found_in(app)["f9"] == "m:f9.py"
         assert str(app / "f9") in [searched for searched, _told in log.searches]
