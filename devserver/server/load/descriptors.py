@@ -12,6 +12,7 @@ import re
 import stat
 from typing import NamedTuple
 
+from devserver.server.load.ownership import is_users
 from devserver.server.load.sockets import is_listening, local_address, peer_address
 from devserver.source import display_path
 
@@ -121,7 +122,8 @@ def describe_unshareable(descriptor: Descriptor) -> str | None:
 
     They share what the kernel keeps for an open file: the queue of a socket or pipe, the offset. Files open for reading have their
     offset restored by `readfiles.py`, and those that append have none that counts; any other file that is open for writing is
-    unshareable, and so is one that holds a lock, and any database, because SQLite must not be used on both sides of a fork.
+    unshareable, and so is one that holds a lock, and any database, because SQLite must not be used on both sides of a fork. Only
+    what a library reads of its own (PROJ its tables of coordinate systems) is a file as others: nobody writes it.
     """
     try:
         return _describe(descriptor)
@@ -152,13 +154,19 @@ def _describe_file(descriptor: Descriptor) -> str | None:
     state = file_state(descriptor.fd)
     if state.is_locked:
         return _clause("a file lock", _shown_path(descriptor))
-    if descriptor.is_file and state.reads and _pread(descriptor.fd, len(_DATABASE_HEADER), 0) == _DATABASE_HEADER:
+    if descriptor.is_file and _is_database(descriptor, state):
         return _clause("an open database", _shown_path(descriptor))
     if state.writes and not state.appends:
         return _describe_written(descriptor)
     if state.reads and not _access(own_entry(descriptor.fd), _access_mode(state), effective_ids=True):
         return _clause("an open file that may not be opened again", _shown_path(descriptor))
     return None
+
+
+def _is_database(descriptor: Descriptor, state: FileState) -> bool:
+    if not state.reads or not (state.writes or is_users(descriptor.path)):
+        return False
+    return _pread(descriptor.fd, len(_DATABASE_HEADER), 0) == _DATABASE_HEADER
 
 
 def _describe_written(descriptor: Descriptor) -> str:

@@ -225,6 +225,16 @@ BARRIERS: dict[str, Case] = {
         def undo(): connection.close()
         """,
     ),
+    "a database of a library's, to be written": Case(
+        (r"an open database \(cache\.db\)",),
+        """
+        import os, sqlite3
+        os.makedirs("lib/site-packages")
+        connection = sqlite3.connect("lib/site-packages/cache.db")
+        connection.execute("CREATE TABLE t (x)")
+        def undo(): connection.close()
+        """,
+    ),
     "an SQLite database to be read": Case(
         (r"an open database \(db\.sqlite3\)",),
         """
@@ -428,6 +438,15 @@ NO_BARRIERS: dict[str, str] = {
         """,
     "a child that has ended": "import subprocess; subprocess.run(['true'], check=True)",
     "a database in memory": "import sqlite3; connection = sqlite3.connect(':memory:'); connection.execute('CREATE TABLE t (x)')",
+    "a database that a library reads of its own": """
+        import os, sqlite3
+        os.makedirs("lib/site-packages")
+        connection = sqlite3.connect("lib/site-packages/proj.db")
+        connection.execute("CREATE TABLE t (x)")
+        connection.close()
+        connection = sqlite3.connect("file:lib/site-packages/proj.db?mode=ro", uri=True)
+        connection.execute("SELECT * FROM t").fetchall()
+        """,
     "a private mapping": """
         import mmap
         area = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
