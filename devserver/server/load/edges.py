@@ -189,7 +189,7 @@ def _sources(modules: Mapping[str, ModuleType]) -> dict[str, tuple[str, str]]:
     """Of each module its source and its package. Some modules load when they are asked for anything: these are not asked."""
     found = {}
     for name, module in tuple(modules.items()):
-        if isinstance(module, ModuleType):
+        if issubclass(type(module), ModuleType):  # not isinstance: cffi's libraries say that they are modules
             variables = object.__getattribute__(module, "__dict__")
             source, package = variables.get("__file__"), variables.get("__package__")
             if isinstance(source, str):

@@ -139,6 +139,15 @@ def edges(folder: Path, files: dict[str, str]) -> dict[str, str]:
             id="through a library",
         ),
         pytest.param(
+            {
+                "app/main.py": "import sys, a; sys.modules['b'] = a.Odd(); sys.modules['c'] = None; import d",
+                "app/a.py": "import types\nclass Odd:\n    __slots__ = ()\n    __class__ = types.ModuleType",
+                "app/d.py": "import b\nclass Lazy(type(b)): pass",
+            },
+            {"main": "a d", "a": "", "d": ""},
+            id="what is in sys.modules and no module",
+        ),
+        pytest.param(
             {"app/main.py": "import importlib; import a; importlib.reload(a)", "app/a.py": "import b", "app/b.py": ""},
             {"main": "a", "a": "b", "b": ""},
             id="reloaded",
