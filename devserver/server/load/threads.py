@@ -3,7 +3,8 @@
 Runs in the server while it loads. Linux: through /proc. OpenBLAS, numpy's library, stops its threads before a fork by itself and
 starts them again when they are needed, and numexpr starts its own again in a process that is not the one that started them: such
 threads may stand. They are told from others by what they wait for: a futex within the library's own data. While they compute,
-OpenBLAS's for some 100 ms after, they wait for nothing and cannot be told from others.
+OpenBLAS's for some 100 ms after, they wait for nothing and cannot be told from others. jemalloc (within pyarrow) has its background
+thread do without a fork as well, and gives it a name.
 
 Rules that hold: nothing of the user's is called, not even a property.
 """
@@ -28,6 +29,7 @@ _FUTEX_CALLS: dict[str, frozenset[bytes]] = {
     "aarch64": frozenset({b"98", b"449", b"455"}),
 }
 """By machine: the numbers of futex, futex_waitv and futex_wait."""
+_FORKING_NAMES = frozenset({"jemalloc_bg_thd"})
 _FUTEX = _FUTEX_CALLS.get(os.uname().machine, frozenset())
 
 
@@ -80,6 +82,8 @@ def _name(task: int) -> str:
 
 
 def _comes_back(task: int, mappings: Mappings) -> bool:
+    if _name(task) in _FORKING_NAMES:
+        return True
     libraries = mappings.forking_libraries()
     if not libraries:
         return False

@@ -408,6 +408,13 @@ def test_a_barrier(name: str, tmp_path: Path) -> None:
 
 
 NO_BARRIERS: dict[str, str] = {
+    "jemalloc's background thread": """
+        import ctypes
+        library = ctypes.CDLL(None)
+        thread = ctypes.c_ulong()
+        library.pthread_create(ctypes.byref(thread), None, library.pause, None)
+        assert not library.pthread_setname_np(thread, b"jemalloc_bg_thd")
+        """,
     "nothing": "",
     "an append-only log": "file = open('app.log', 'a'); file.write('begun')",
     "a log that can be read as well": "file = open('app.log', 'a+'); file.write('begun')",
