@@ -112,6 +112,14 @@ docs: $(VENV)/.dev-installed ## write docs/options.md from the definitions of th
 	$(PY) -m devserver.options > $(VENV)/options.md
 	mv $(VENV)/options.md docs/options.md
 
+.PHONY: probe
+probe: $(VENV)/.dev-installed ## ten real projects: how far the chain of checkpoints gets, and what ends it (installs them first)
+	$(PY) -m tests.realworld.probe $(ARGS)
+
+.PHONY: curve
+curve: $(VENV)/.dev-installed ## save → answer in oscar, pretix and Wagtail, over the position of the file in the load
+	$(PY) -m tests.realworld.curve $(ARGS)
+
 .PHONY: bench
 bench: debian-bench $(VENV)/.dev-installed ## run the benchmarks beside other servers, write docs/benchmarks.md
 	$(PY) -m tests.benchmarks.run $(ARGS)
@@ -121,7 +129,7 @@ install: $(VENV)/.dev-installed ## make the environment with all development too
 
 .PHONY: clean
 clean: ## remove environments, caches and build results
-	rm -rf .venv .venv-* tests/benchmarks/env build dist htmlcov .coverage .coverage.*
+	rm -rf .venv .venv-* tests/benchmarks/env tests/realworld/.projects build dist htmlcov .coverage .coverage.*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find devserver tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 

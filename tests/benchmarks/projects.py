@@ -24,6 +24,17 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 """
+COPYING_WSGI: Final = """\
+import copy
+
+TREE = {f"key {number}": [{"name": str(number), "tags": ["a", "b"]}] * 3 for number in range(20)}
+
+
+def application(environ, start_response):
+    body = str(len(copy.deepcopy(TREE))).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
 PLAIN_ASGI: Final = """\
 HEADING = "Hello"
 
@@ -100,6 +111,7 @@ def _write_wsgi(folder: Path) -> None:
 
 DJANGO: Final = Project("Small Django project", "notes/views.py", _write_django)
 WSGI: Final = Project("Plain WSGI app", "app.py", _write_wsgi)
+COPYING: Final = Project("WSGI app heavy in copy.deepcopy", "app.py", lambda folder: _write_one(folder, COPYING_WSGI))
 ASGI: Final = Project("Plain ASGI app", "app.py", lambda folder: _write_one(folder, PLAIN_ASGI))
 FLASK_APP: Final = Project("Small Flask app", "app.py", lambda folder: _write_one(folder, FLASK))
 

@@ -44,6 +44,10 @@ def _ours(target: str) -> Server:
     return Server(OURS, f"devserver run {target} --port {{port}}")
 
 
+def _without_checkpoints(target: str) -> Server:
+    return Server(f"{OURS} --no-checkpoints", f"devserver run {target} --no-checkpoints --port {{port}}")
+
+
 DJANGO_WSGI: Final = "mysite.wsgi:application"
 DJANGO_ASGI: Final = "mysite.asgi:application"
 PLAIN: Final = "app:application"
@@ -98,14 +102,35 @@ THROUGHPUT: Final = (
         ),
     ),
     Case(
+        projects.COPYING,
+        (
+            _ours(PLAIN),
+            Server(
+                "gunicorn gthread",
+                f"gunicorn --worker-class gthread --threads 32 --access-logfile - --bind 127.0.0.1:{{port}} {PLAIN}",
+            ),
+            Server("waitress (no log)", f"waitress-serve --listen 127.0.0.1:{{port}} {PLAIN}"),
+        ),
+    ),
+    Case(
         projects.ASGI,
         (_ours(PLAIN), Server("uvicorn", f"uvicorn --loop uvloop --http httptools --port {{port}} {PLAIN}")),
     ),
 )
 
 STARTING: Final = (
-    Case(projects.ASGI, (_ours(PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}"))),
-    Case(projects.DJANGO, (_ours(DJANGO_ASGI), Server("uvicorn", f"uvicorn --port {{port}} {DJANGO_ASGI}"))),
+    Case(
+        projects.ASGI,
+        (_ours(PLAIN), _without_checkpoints(PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}")),
+    ),
+    Case(
+        projects.DJANGO,
+        (
+            _ours(DJANGO_ASGI),
+            _without_checkpoints(DJANGO_ASGI),
+            Server("uvicorn", f"uvicorn --port {{port}} {DJANGO_ASGI}"),
+        ),
+    ),
 )
 
 IDLE: Final = (

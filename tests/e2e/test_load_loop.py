@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tests.e2e.chained import HAS_CHECKPOINTS, WEIGHT
 from tests.e2e.harness import DevServer, Serve
 
-SAVES = 100
+SAVES = 200
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Clients:
         return True
 
 
-def test_nothing_is_lost_in_a_hundred_saves(serve: Serve, app: str) -> None:
+def test_nothing_is_lost_in_two_hundred_saves(serve: Serve, app: str) -> None:
     """The file that is saved is not the first of the load: from the second save on each continues right before it."""
 
     def source(version: int) -> str:
