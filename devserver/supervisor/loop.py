@@ -215,6 +215,9 @@ class Supervisor:
             numbers = self._signals.recv(256)
         except BlockingIOError:
             return
+        if self._state.prompt:  # whoever typed it may have closed the prompt before
+            self._hear()
+            self._run_events()
         for number in dict.fromkeys(numbers):
             match number:
                 case signal.SIGINT if self._state.prompt and not self._state.stopping:
@@ -233,6 +236,8 @@ class Supervisor:
                     self._console.resized()
                     if self._state.prompt:
                         self._tree.redraw_prompt(self._state.prompt, resized=True)
+                case signal.SIGTSTP if not self._lent_to:
+                    os.kill(os.getpid(), signal.SIGTSTP)
                 case signal.SIGTSTP:
                     self._console.notice("Ctrl-Z works again when the debugger prompt is closed")
 
