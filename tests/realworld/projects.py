@@ -1,6 +1,6 @@
 """Ten real projects, each as its users have it: its dependencies in an environment of its own, its source in a folder beside.
 
-They come from the package index, and from GitHub where the project is not in its package. `make` puts them up once, below `.projects/`;
+They come from the package index, and from GitHub where the project is not in its package. They are put up once, below `.projects/`;
 to have one anew, remove its folder.
 """
 
@@ -162,6 +162,7 @@ OSCAR: Final = Project(
         "easy-thumbnails",
         "sorl-thumbnail",
         "whitenoise",
+        "whoosh",
         "psycopg[binary]",
     ),
     "serve:app",
