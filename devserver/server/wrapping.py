@@ -18,6 +18,7 @@ MAX_VALUES = 20_000  # that are looked at
 MAX_ITEMS = 100  # of one container
 MAX_NESTING = 2  # of containers
 
+_NAMING_LEVELS = 1
 _LEAVES = (str, bytes, bytearray, int, float, complex, type(None), type, types.ModuleType)
 
 
@@ -30,16 +31,22 @@ def find_layers(app: object, matches: Callable[[object], bool]) -> Iterator[obje
 def levels(app: object, *, is_closed: Callable[[object], bool] = lambda holder: False) -> Iterator[list[object]]:
     """`[app]`, then what it holds on to directly, then what that holds, and so on. No object comes twice.
 
-    Containers are looked through: their items count as held by who holds the container. Closed objects are not looked into.
+    Containers are looked through: their items count as held by who holds the container. Closed objects are not looked into. An app
+    that is a plain function holds what it names of its module (`def app(environ, start_response): return application(…)`), and so
+    does what it is decorated with.
     """
+    is_function = issubclass(type(app), types.FunctionType)
     seen = {id(app): app}  # kept alive, or its id could be another's
     values_left = MAX_VALUES
     level = [app]
-    for _ in range(MAX_LEVELS):
+    for depth in range(MAX_LEVELS):
         yield level
-        holders = (one for one in level if not is_closed(one))
+        holders = [one for one in level if not is_closed(one)]
+        found = itertools.chain.from_iterable(map(_held, holders))
+        if is_function and depth <= _NAMING_LEVELS:
+            found = itertools.chain(found, itertools.chain.from_iterable(map(_named, holders)))
         level = []
-        for held in itertools.islice(_looked_through(itertools.chain.from_iterable(map(_held, holders))), values_left):
+        for held in itertools.islice(_looked_through(found), values_left):
             values_left -= 1
             if id(held) not in seen and not issubclass(type(held), _LEAVES) and len(seen) < MAX_OBJECTS:
                 seen[id(held)] = held
@@ -97,6 +104,15 @@ def _closed_over(function: types.FunctionType) -> Iterator[object]:
             yield cell.cell_contents
         except ValueError:  # not filled yet
             continue
+
+
+def _named(holder: object) -> Iterator[object]:
+    """The globals that a function uses."""
+    if issubclass(type(holder), types.FunctionType):
+        function = cast("types.FunctionType", holder)
+        for name in function.__code__.co_names:
+            if name in function.__globals__:
+                yield function.__globals__[name]
 
 
 def _attributes(holder: object) -> Iterator[object]:

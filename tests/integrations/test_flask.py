@@ -117,7 +117,7 @@ def test_what_is_found(project: Callable[..., None], write: Write, run: Run) -> 
     [
         "from werkzeug.middleware.proxy_fix import ProxyFix\napp.wsgi_app = ProxyFix(app.wsgi_app)",
         "from werkzeug.middleware.proxy_fix import ProxyFix\nserved = ProxyFix(app)",
-        "inner = app\ndef served(environ, start_response): return box(environ, start_response)\nbox = [inner][0]",
+        "def served(environ, start_response): return app(environ, start_response)",
         "def wrap(app):\n def inner(*a): return app(*a)\n return inner\nserved = wrap(app)",
         "from werkzeug.middleware.dispatcher import DispatcherMiddleware\nserved = DispatcherMiddleware(None, {'/x': app})",
         "from asgiref.wsgi import WsgiToAsgi\nserved = WsgiToAsgi(app)",
@@ -127,8 +127,7 @@ def test_a_wrapped_app_is_known(project: Callable[..., None], write: Write, run:
     project()
     write("served.py", f"from shop import app\n{wrapping}\n")
     attribute = "served" if "served" in wrapping else "app"
-    is_global = "box" in wrapping  # a name that a function looks up in its module is not held by it
-    assert run(f"load('served:{attribute}'); tell(found.name)").startswith("Flask 3") is not is_global
+    assert run(f"load('served:{attribute}'); tell(found.name)").startswith("Flask 3")
 
 
 def test_an_app_run_at_the_end_of_the_module_does_nothing(project: Callable[..., None], write: Write, run: Run) -> None:

@@ -201,7 +201,7 @@ PROJECTS: Final = (
     OSCAR,
     PRETIX,
     WAGTAIL,
-    Project("mezzanine", "Django", ("mezzanine",), "manage.py", commands=("mezzanine-project blog .",)),
+    Project("mezzanine", "Django", ("mezzanine",), "blog.wsgi:application", commands=("mezzanine-project blog .",)),
     Project(
         "pgadmin",
         "Flask",

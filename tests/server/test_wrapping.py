@@ -125,6 +125,26 @@ def test_a_strangers_code_does_not_run() -> None:
     assert list(find_layers(HostileDict(x=App()), _is_app)) == []
 
 
+GLOBAL_APP = App()
+
+
+def calls_a_global(environ: object) -> None:
+    GLOBAL_APP.method()
+
+
+def decorated(environ: object) -> None:
+    calls_a_global(environ)
+
+
+def test_an_app_that_a_function_calls_by_its_name() -> None:
+    assert list(find_layers(calls_a_global, lambda one: isinstance(one, App))) == [GLOBAL_APP]
+    assert list(find_layers(decorated, lambda one: isinstance(one, App))) == [GLOBAL_APP]
+
+
+def test_what_functions_deep_inside_name_is_not_looked_at() -> None:
+    assert list(find_layers(Holder(calls_a_global), lambda one: isinstance(one, App))) == []
+
+
 def test_nearest_first_and_each_once() -> None:
     near, far = App(), App()
     assert list(find_layers(Holder(Holder(Holder(far), near), near, Holder(far)), _is_app)) == [near, far]
