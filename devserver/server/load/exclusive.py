@@ -1,49 +1,42 @@
 """What this process holds and a second one could not hold at the same time.
 
 Runs in the server, after the load. A server that holds something exclusive is ended before its successor loads. Linux through
-/proc; where the system does not tell, nothing is found.
+/proc/self; where the system does not tell, nothing is found. Not through /proc/locks: the kernel stops all locking to show that,
+which takes it 10 ms and more.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import stat
+from collections.abc import Iterator
 
 from devserver import processes
+from devserver.server.load.descriptors import Descriptor, file_state, open_descriptors
 from devserver.server.load.sockets import is_listening, local_address
+from devserver.source import display_path
 
 
 def exclusive_resources() -> tuple[str, ...]:
     """What this process holds that its successor will want: listening sockets, file locks, child processes."""
-    return (*_listening_sockets(), *_file_locks(), *_child_processes())
+    return (*_held_by_descriptors(), *(f"child process {pid}" for pid in processes.own_children()))
 
 
-def _listening_sockets() -> list[str]:
-    found = []
-    for name in _names("/proc/self/fd"):
-        if is_listening(int(name)):
-            address = local_address(int(name))
+def _held_by_descriptors() -> Iterator[str]:
+    try:
+        descriptors = open_descriptors()
+    except OSError:
+        return
+    for descriptor in descriptors:
+        if descriptor.kind == stat.S_IFSOCK and is_listening(descriptor.fd):
+            address = local_address(descriptor.fd)
             is_path = address.startswith(("/", "@")) or ":" not in address
-            found.append(f"socket {address}" if is_path else f"port {address.rpartition(':')[2]}")
-    return found
+            yield f"socket {address}" if is_path else f"port {address.rpartition(':')[2]}"
+        elif descriptor.kind in {stat.S_IFREG, stat.S_IFDIR} and _is_locked(descriptor):
+            yield f"a lock on {display_path(descriptor.path)}"
 
 
-def _file_locks() -> list[str]:
+def _is_locked(descriptor: Descriptor) -> bool:
     try:
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return []
-    me = str(os.getpid())
-    locks = [fields for line in lines if len(fields := line.split()) > 5 and fields[4] == me and fields[1] != "->"]
-    return [f"a file lock (inode {fields[5].rpartition(':')[2]})" for fields in locks]
-
-
-def _child_processes() -> list[str]:
-    return [f"child process {pid}" for pid in processes.own_children()]
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+        return file_state(descriptor.fd).is_locked
+    except (OSError, KeyError, ValueError):  # closed meanwhile
+        return False
