@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import importlib
 import os
 import posixpath
 import sys
@@ -26,6 +27,16 @@ from devserver.target import Target, TargetKind
 _BUILT_IN = {
     "WSGI_APPLICATION": ("django.core.wsgi", "get_wsgi_application"),
     "ASGI_APPLICATION": ("django.core.asgi", "get_asgi_application"),
+}
+
+
+_LATE_MODULES = {
+    "django.db.models": ("django.db.models.sql.compiler",),
+    "django.contrib.sessions": ("django.contrib.sessions.serializers",),
+    "django.contrib.messages": tuple(
+        f"django.contrib.messages.storage.{name}" for name in ("fallback", "cookie", "session")
+    ),
+    "django.contrib.staticfiles": ("django.contrib.staticfiles.storage",),
 }
 
 
@@ -73,6 +84,7 @@ class DjangoIntegration(Integration):
 
         # The URLconf comes last: it imports the views, which change most, and what was built before need not be built again.
         template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
+        _import_late_modules(sys.modules)
         mount, static_roots, notices = _static_files()
         if getattr(settings, "ROOT_URLCONF", None):
             resolver = get_resolver()
@@ -169,7 +181,9 @@ def _template_folders() -> Iterator[Path]:
     from django.utils.autoreload import is_django_path
 
     for backend in engines.all():
-        loaders = getattr(getattr(backend, "engine", None), "template_loaders", ())
+        engine = getattr(backend, "engine", None)
+        getattr(engine, "template_context_processors", None)  # imports them
+        loaders = getattr(engine, "template_loaders", ())
         inner = [one for loader in loaders for one in getattr(loader, "loaders", (loader,))]
         folders = [
             *backend.template_dirs,
@@ -179,6 +193,14 @@ def _template_folders() -> Iterator[Path]:
             path = Path(folder).absolute()
             if not is_django_path(path):
                 yield path
+
+
+def _import_late_modules(modules: Container[str]) -> None:
+    """What Django imports in a first request, of the packages that are in use."""
+    for package, names in _LATE_MODULES.items():
+        if package in modules:
+            for name in names:
+                importlib.import_module(name)
 
 
 # --- catalogs ---

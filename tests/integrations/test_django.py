@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -487,3 +490,15 @@ def test_the_projects_logging_is_left_alone(project: Callable[..., None], run: R
         "tell([root, [type(h).__name__ for h in logging.getLogger('django').handlers],"
         " [type(h).__name__ for h in logging.getLogger('django.server').handlers]])"
     ) == [[], ["StreamHandler", "AdminEmailHandler"], ["StreamHandler"]]
+
+
+def test_a_first_request_imports_nothing_of_djangos(tmp_path: Path, run: Run) -> None:
+    """With the settings of `startproject`: a page with a template, context processors, static files and a query."""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "django_project"
+    shutil.copytree(example, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sqlite3"))
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=tmp_path, check=True, timeout=60)
+    assert run(
+        "load('mysite.wsgi:application'); before = set(sys.modules); status, _text = get('/')\n"
+        "tell([status, sorted(name for name in set(sys.modules) - before if name.startswith('django'))])"
+    ) == ["200 OK", []]
