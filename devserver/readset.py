@@ -54,6 +54,7 @@ class ReadKind(StrEnum):
     ABSENT = "absent"  # asked for and not there (stat, open)
     PRESENT = "present"  # asked for and there (stat); its content was not read
     DETAILS = "details"  # the user's own code asked for size or times
+    LINK = "link"  # a symbolic link, asked for itself: where it leads
     LOOKUP = (
         "lookup"  # a name that an import searched in a folder, found or not: the path is folder/name, without suffix
     )
@@ -73,6 +74,7 @@ INSTALLED_PACKAGES = "installed packages"
 _ASPECTS = {
     ReadKind.PRESENT: Aspect.PRESENCE,
     ReadKind.DETAILS: Aspect.DETAILS,
+    ReadKind.LINK: Aspect.LINK,
     ReadKind.INSTALLED: Aspect.INSTALLED,
     ReadKind.LOOKUP: Aspect.MODULE,
     ReadKind.LISTING: Aspect.NAMES,
@@ -88,6 +90,7 @@ class Read:
     signature: str
     loading: bool = True  # False: read while serving
     position: int = 0  # index in the chain of the process that was running when it was read (0: the root)
+    by_user: bool = False  # read while serving, by the user's own code: who knows what it has made of it
 
 
 class ChangeKind(StrEnum):

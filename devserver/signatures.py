@@ -37,14 +37,15 @@ MODULE_SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
 """In the order in which an import tries them."""
 
 # Bound now: while a target loads, `server/load/interception.py` replaces the names in `os`, and signing is no read.
-_open, _stat, _listdir = os.open, os.stat, os.listdir
+_open, _stat, _listdir, _readlink = os.open, os.stat, os.listdir, os.readlink
 
 _NOISE = re.compile(
     r"__pycache__ | \.git | \.hg | \.svn | \.DS_Store | \.[a-z]+_cache | .*\.py[co]"
     r" | .*~ | \.\#.* | \#.*\# | .*\.sw[nopx] | 4913 | \.goutputstream-.* | .*___jb_(?:tmp|old|bak)___ | .*\.kate-swp"
-    r" | \.nfs[0-9a-f]+ | .*-(?:journal|wal|shm)",
+    r" | \.nfs[0-9a-f]+",
     re.DOTALL | re.VERBOSE,
 )
+_COMPANION = re.compile(r"-(?:journal|wal|shm)\Z")
 
 
 class Aspect(StrEnum):
@@ -55,12 +56,19 @@ class Aspect(StrEnum):
     MODULE = "module"  # which file an import of this name finds; the path has no suffix
     PRESENCE = "presence"  # whether it is there, and of what type
     DETAILS = "details"  # its size and when it was modified
+    LINK = "link"  # where a symbolic link leads
     INSTALLED = "installed"  # which distributions and modules a folder of installed software holds
 
 
 def is_noise(path: str) -> bool:
-    """Is it the name of something that comes and goes beside the files that matter (bytecode, swap files, journals)?"""
-    return _NOISE.fullmatch(path.rpartition("/")[2]) is not None
+    """Is it the name of something that comes and goes beside the files that matter (bytecode, swap files, journals)?
+
+    What SQLite puts beside a database is told from others by the database, which is looked for.
+    """
+    if _NOISE.fullmatch(path.rpartition("/")[2]) is not None:
+        return True
+    database = _COMPANION.sub("", path)
+    return database != path and _is_type(database, stat.S_ISREG)
 
 
 def sign_file(path: str) -> str:
@@ -151,6 +159,14 @@ def sign_details(status: os.stat_result) -> str:
     return f"z:{status.st_size}:{status.st_mtime_ns}"
 
 
+def sign_link(path: str) -> str:
+    """Where the symbolic link at `path` leads, as it is written there; for what is no link, its presence."""
+    try:
+        return f"k:{_readlink(path)}"
+    except (OSError, ValueError):
+        return sign_presence(path)
+
+
 def sign_module(path: str) -> str:
     """Which file an import of this name finds: `path` is folder and name, without suffix.
 
@@ -192,6 +208,8 @@ class Signer:
             return sign_module(path)
         if aspect is Aspect.PRESENCE:
             return sign_presence(path)
+        if aspect is Aspect.LINK:
+            return sign_link(path)
         now_ns = time.time_ns()
         try:
             status = _stat(path)

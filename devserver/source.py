@@ -59,7 +59,10 @@ class UserCode:
 @lru_cache(maxsize=4096)
 def is_ours(path: str) -> bool:
     """Is it a file of devserver itself?"""
-    return path.startswith(_OWN_PACKAGE) or os.path.realpath(path).startswith(_OWN_PACKAGE)
+    try:
+        return path.startswith(_OWN_PACKAGE) or os.path.realpath(path).startswith(_OWN_PACKAGE)
+    except OSError:  # a relative path, and the working folder was removed
+        return False
 
 
 @cache

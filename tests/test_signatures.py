@@ -128,7 +128,7 @@ def test_presence_is_blind_to_content(tmp_path: Path) -> None:
 
 
 def test_listings_are_sets_without_noise(tmp_path: Path) -> None:
-    for name in ("b.py", "a.py", "__pycache__", ".a.py.swp", "a.py~", "4913", "db.sqlite3-journal", "x.pyc"):
+    for name in ("b.py", "a.py", "__pycache__", ".a.py.swp", "a.py~", "4913", "x.pyc"):
         (tmp_path / name).touch()
     assert sign_folder(str(tmp_path)) == sign_listing(["a.py", "b.py"]) == sign_listing(["b.py", "a.py"])
     assert sign_folder(str(tmp_path), lambda path: path != f"{tmp_path}/a.py") == sign_listing(["a.py"])
@@ -193,6 +193,19 @@ def test_names_that_are_no_noise(name: str) -> None:
     assert not is_noise(f"/app/{name}")
 
 
+def test_what_stands_beside_a_database(tmp_path: Path) -> None:
+    """SQLite's journals are noise; a name that only ends like one is none."""
+    for suffix in ("-journal", "-wal", "-shm"):
+        assert not is_noise(f"{tmp_path}/travel{suffix}")
+    (tmp_path / "travel").mkdir()
+    assert not is_noise(f"{tmp_path}/travel-journal")
+    (tmp_path / "db").touch()
+    before = sign_folder(str(tmp_path))
+    for suffix in ("-journal", "-wal", "-shm"):
+        (tmp_path / f"db{suffix}").touch()
+    assert sign_folder(str(tmp_path)) == before == "l:db/travel"
+
+
 def test_noise_is_judged_by_the_last_name() -> None:
     assert not is_noise("/app/__pycache__/a")
     assert is_noise("/app/__pycache__")
@@ -254,7 +267,7 @@ def test_each_aspect_is_signed_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     details = f"z:{status.st_size}:{status.st_mtime_ns}"
     for _ in range(2):
         signed = [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect]
-        assert signed == [FOLDER, "l:", "m:m/", "t:d", details, "i:"]
+        assert signed == [FOLDER, "l:", "m:m/", "t:d", details, "t:d", "i:"]
     assert stat.S_ISDIR((tmp_path / "m").stat().st_mode)
 
 

@@ -417,7 +417,7 @@ class ServerProcess:
             self._send(ReadsRecorded(reads))
 
     def _send_imports(self) -> None:
-        self._send(ImportsRecorded(self._recorder.import_graph()))
+        self._send(ImportsRecorded(self._recorder.take_import_graph()))
 
     def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None) -> Report:
         return reports.make_report(

@@ -23,19 +23,24 @@ _LEAVES = (str, bytes, bytearray, int, float, complex, type(None), type, types.M
 
 
 def find_layers(app: object, matches: Callable[[object], bool]) -> Iterator[object]:
-    """What matches of `app` and all that it wraps, nearest first. What a match holds is not looked at."""
-    for level in levels(app, is_closed=matches):
+    """What matches of `app` and all that it wraps, nearest first. What a match holds is not looked at.
+
+    An app that is a plain function wraps what it names of its module (`def app(environ, start_response): return application(…)`),
+    and so does what it is decorated with.
+    """
+    for level in levels(app, is_closed=matches, by_name=True):
         yield from filter(matches, level)
 
 
-def levels(app: object, *, is_closed: Callable[[object], bool] = lambda holder: False) -> Iterator[list[object]]:
+def levels(
+    app: object, *, is_closed: Callable[[object], bool] = lambda holder: False, by_name: bool = False
+) -> Iterator[list[object]]:
     """`[app]`, then what it holds on to directly, then what that holds, and so on. No object comes twice.
 
-    Containers are looked through: their items count as held by who holds the container. Closed objects are not looked into. An app
-    that is a plain function holds what it names of its module (`def app(environ, start_response): return application(…)`), and so
-    does what it is decorated with.
+    Containers are looked through: their items count as held by who holds the container. Closed objects are not looked into.
+    `by_name`: functions hold the globals that they use.
     """
-    is_function = issubclass(type(app), types.FunctionType)
+    names_globals = by_name and issubclass(type(app), types.FunctionType)
     seen = {id(app): app}  # kept alive, or its id could be another's
     values_left = MAX_VALUES
     level = [app]
@@ -43,7 +48,7 @@ def levels(app: object, *, is_closed: Callable[[object], bool] = lambda holder: 
         yield level
         holders = [one for one in level if not is_closed(one)]
         found = itertools.chain.from_iterable(map(_held, holders))
-        if is_function and depth <= _NAMING_LEVELS:
+        if names_globals and depth <= _NAMING_LEVELS:
             found = itertools.chain(found, itertools.chain.from_iterable(map(_named, holders)))
         level = []
         for held in itertools.islice(_looked_through(found), values_left):

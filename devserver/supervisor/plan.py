@@ -4,7 +4,8 @@ Runs in the supervisor. Pure: all that was looked at on the disk is in the chang
 
 - A file that no process has read never restarts anything, unless the user named it (`--reload-include`).
 - A file that was read resumes from the deepest checkpoint that had not read it; what the root has read restarts.
-- Static files, and what was read below template roots while serving, refresh the browsers.
+- Static files, and what a framework read below template and static roots while serving, refresh the browsers. What the user's own
+  code read there may live on in its caches: it resumes.
 - What the app writes while it serves never counts, unless it was executed as a source. What the load wrote is compared
   with how the load left it: it counts if it was also read, else it only keeps a resume from starting at a checkpoint
   that holds it.
@@ -134,7 +135,7 @@ def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
             spoiled = [read for read in aspect if _module_differs(read, change, chain)]
         case Aspect.INSTALLED:
             spoiled = [read for read in aspect if read.signature != change.signature]
-        case Aspect.PRESENCE | Aspect.DETAILS:
+        case Aspect.PRESENCE | Aspect.DETAILS | Aspect.LINK:
             is_own = any(read.kind is ReadKind.WRITTEN for read in reads)
             spoiled = [read for read in aspect if read.signature != change.signature and not is_own]
     return _weigh_spoiled(change, spoiled, rules)
@@ -158,7 +159,9 @@ def _weigh_content(change: Change, reads: Sequence[Read], rules: Rules) -> _Weig
         return _Weight(holds=min(read.position for read in written))
     if any(read.kind is ReadKind.STATIC for read in reads):
         # Who sent it has opened it to do so.
-        spoiled = [read for read in spoiled if read.loading or read.kind in (ReadKind.SOURCE, ReadKind.STATIC)]
+        spoiled = [
+            read for read in spoiled if read.loading or read.by_user or read.kind in (ReadKind.SOURCE, ReadKind.STATIC)
+        ]
     return _weigh_spoiled(change, spoiled, rules)
 
 
@@ -170,7 +173,10 @@ def _weigh_spoiled(change: Change, spoiled: Sequence[Read], rules: Rules) -> _We
         read.position
         for read in spoiled
         if read.kind is ReadKind.SOURCE
-        or (read.kind is not ReadKind.STATIC and (read.loading or not in_roots or read.kind is ReadKind.LOOKUP))
+        or (
+            read.kind is not ReadKind.STATIC
+            and (read.loading or read.by_user or not in_roots or read.kind is ReadKind.LOOKUP)
+        )
     ]
     return _Weight(resume=min(positions)) if positions else _Weight(refresh=True)
 
@@ -180,13 +186,11 @@ def _names_differ(read: Read, change: Change, chain: Sequence[Lookup], rules: Ru
     matter?"""
     if read.signature == change.signature:
         return False
-    if _is_written(change.path, chain):
-        return False
     then, now = names_of(read.signature), names_of(change.signature)
     if then is None or now is None:
         return True
     if then == now:  # the folder itself came or went
-        return True
+        return not _is_written(change.path, chain)
     paths = (f"{change.path.rstrip('/')}/{name}" for name in then ^ now)
     return any(not rules.excluded(path) and not _is_written(path, chain) for path in paths)
 
@@ -195,8 +199,9 @@ def _module_differs(read: Read, change: Change, chain: Sequence[Lookup]) -> bool
     """Would the import find another file, by no doing of the app's own?"""
     if read.signature == change.signature:
         return False
-    files = (module_file(change.path, signature) for signature in (read.signature, change.signature))
-    return not any(file and _is_written(file, chain) for file in files)
+    # What it finds now tells who did it, or else what is gone: of a folder that the app made others may make a package.
+    file = module_file(change.path, change.signature) or module_file(change.path, read.signature)
+    return not _is_written(file, chain)
 
 
 def _is_written(path: str, chain: Sequence[Lookup]) -> bool:

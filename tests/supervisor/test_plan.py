@@ -19,8 +19,16 @@ OLD, NEW = "h:old", "h:new"
 APP = "/app/app.py"
 
 
-def read(kind: ReadKind, path: str = APP, signature: str = OLD, *, loading: bool = True, position: int = 1) -> Read:
-    return Read(kind, path, signature, loading, position)
+def read(
+    kind: ReadKind,
+    path: str = APP,
+    signature: str = OLD,
+    *,
+    loading: bool = True,
+    position: int = 1,
+    by_user: bool = False,
+) -> Read:
+    return Read(kind, path, signature, loading, position, by_user)
 
 
 def change(path: str = APP, signature: str = NEW, aspect: Aspect = Aspect.CONTENT, cause: str = "") -> Change:
@@ -52,6 +60,64 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
     ("no change at all", [read(SOURCE)], [], Rules(), "nothing"),
     ("same content", [read(SOURCE)], [change(signature=OLD)], Rules(), "nothing"),
     ("source", [read(SOURCE)], [change()], Rules(), "resume 0"),
+    # what the app's own code has read may live on in its caches
+    (
+        "a manifest below the static files, read by a view",
+        [read(FILE, loading=False, by_user=True)],
+        [change()],
+        Rules(static_roots=("/app",)),
+        "resume 0",
+    ),
+    (
+        "the same, and sent as well",
+        [read(FILE, loading=False, by_user=True), read(STATIC, loading=False)],
+        [change()],
+        Rules(static_roots=("/app",)),
+        "resume 0",
+    ),
+    (
+        "a listing of the templates, by a view",
+        [read(LISTING, "/app", "l:a", loading=False, by_user=True)],
+        [change("/app", "l:a/b", Aspect.NAMES)],
+        Rules(template_roots=("/app",)),
+        "resume 0",
+    ),
+    (
+        "a link",
+        [read(ReadKind.LINK, signature="k:a")],
+        [change(signature="k:b", aspect=Aspect.LINK)],
+        Rules(),
+        "resume 0",
+    ),
+    # a folder that the app made holds what others put there
+    (
+        "a file in a folder that the load made",
+        [read(WRITTEN, "/app/conf", "d"), read(LISTING, "/app/conf", "l:")],
+        [change("/app/conf", "l:a", Aspect.NAMES)],
+        Rules(),
+        "resume 0",
+    ),
+    (
+        "the app's own file there",
+        [read(WRITTEN, "/app/conf", "d"), read(WRITTEN, "/app/conf/a"), read(LISTING, "/app/conf", "l:")],
+        [change("/app/conf", "l:a", Aspect.NAMES)],
+        Rules(),
+        "nothing",
+    ),
+    (
+        "the folder itself",
+        [read(WRITTEN, "/app/conf", "d"), read(LISTING, "/app/conf", ABSENT)],
+        [change("/app/conf", "l:", Aspect.NAMES)],
+        Rules(),
+        "nothing",
+    ),
+    (
+        "a package in a folder that the load made",
+        [read(WRITTEN, "/app/plug", "d"), read(LOOKUP, "/app/plug", "m:plug/")],
+        [change("/app/plug", "m:plug/__init__.py", Aspect.MODULE)],
+        Rules(),
+        "resume 0",
+    ),
     ("deleted source", [read(SOURCE)], [change(signature=ABSENT)], Rules(), "resume 0"),
     ("source on the first request", [read(SOURCE, loading=False)], [change()], Rules(), "resume 0"),
     ("read while loading", [read(FILE)], [change()], Rules(), "resume 0"),
@@ -408,6 +474,7 @@ signatures = {
     Aspect.MODULE: st.sampled_from(["m:a.py", "m:a/__init__.py", ABSENT]),
     Aspect.PRESENCE: st.sampled_from(["t:-", "t:d", ABSENT]),
     Aspect.DETAILS: st.sampled_from(["z:1:1", "z:2:1", ABSENT]),
+    Aspect.LINK: st.sampled_from(["k:a", "k:b", ABSENT]),
     Aspect.INSTALLED: st.sampled_from(["i:a", "i:a/b", ABSENT]),
 }
 RULES = Rules(template_roots=("/app/t",), static_roots=("/app/s",))
@@ -422,6 +489,7 @@ def any_read(draw: st.DrawFn, kinds: Sequence[ReadKind] = tuple(ReadKind)) -> Re
         draw(signatures[kind.aspect] | (st.just(PENDING) if kind is WRITTEN else st.nothing())),
         loading=draw(st.booleans()),
         position=draw(st.integers(0, 3)),
+        by_user=draw(st.booleans()),
     )
 
 

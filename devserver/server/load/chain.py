@@ -284,9 +284,14 @@ def freeze(server: int, channel: Channel, position: int, preload: Callable[[], N
         return None
     theirs.close()
     channel.close()
+    handler = signal.getsignal(signal.SIGCHLD)
+    if handler is signal.SIG_IGN:  # the system would reap our children, and nobody learn how they ended
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     checkpoint = Checkpoint(Channel(ours), preload)
     checkpoint.keep(server, pid)
     resumed = checkpoint.wait()
+    if handler is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return resumed
 

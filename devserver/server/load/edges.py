@@ -50,6 +50,7 @@ class EdgeRecorder:
         self._statements: dict[tuple[int, int, int], _Statement] = {}  # by identity: to compare code takes long
         self._calls: dict[_Call, None] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
+        self._ended = False
 
     def install(self) -> None:
         """From here on. Never raises, and changes nothing that an app can see."""
@@ -57,20 +58,23 @@ class EdgeRecorder:
         self._replace(bootstrap, "_gcd_import", self._note_call)
 
     def remove(self) -> None:
-        """Everything is as it was, unless somebody has replaced it in turn."""
+        """Everything is as it was, unless somebody has replaced it in turn. Who kept a copy has one that notes nothing."""
+        self._ended = True
         while self._replaced:
             owner, name, original, replacement = self._replaced.pop()
             if vars(owner).get(name) is replacement:
                 setattr(owner, name, original)
 
-    def graph(self, users: Mapping[str, str]) -> ImportGraph:
-        """What was seen so far. `users`: the user's modules with their sources, in the order in which they ran, also those that
-        failed."""
+    def take_graph(self, users: Mapping[str, str]) -> ImportGraph:
+        """What was seen so far, which is forgotten. `users`: the user's modules with their sources, in the order in which they ran,
+        also those that failed."""
         sources = _sources(sys.modules)
         packages = dict(sources.values())
         imports: dict[str, set[str]] = {}
         for importer, name in self._imports(packages):
             imports.setdefault(importer, set()).add(name)
+        self._statements.clear()
+        self._calls.clear()
         paths = {name: source for name, (source, _package) in sources.items()} | dict(users)
         return ImportGraph.build(
             {source: source for source in users.values()},
@@ -80,12 +84,12 @@ class EdgeRecorder:
     def _imports(self, packages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Files and the names that were imported while they ran, with names that are no modules among them."""
         for statement in tuple(self._statements.values()):
-            importer = os.path.abspath(statement.importer)
-            for name in _names(statement, packages.get(os.path.abspath(statement.code.co_filename), "")):
+            importer = _absolute(statement.importer)
+            for name in _names(statement, packages.get(_absolute(statement.code.co_filename), "")):
                 yield importer, name
         for call in tuple(self._calls):
             for name in _with_parents(call.name):
-                yield os.path.abspath(call.importer), name
+                yield _absolute(call.importer), name
 
     def _replace(self, owner: object, name: str, note: Callable[[FrameType], None]) -> None:
         original = vars(owner)[name]
@@ -94,16 +98,27 @@ class EdgeRecorder:
         setattr(owner, name, replacement)
 
     def _note_statement(self, frame: FrameType) -> None:
+        if self._ended:
+            return
         importer = _executed_by(frame)
         key = id(importer), id(frame.f_code), frame.f_lasti
         if importer is not None and key not in self._statements:
             self._statements[key] = _Statement(importer.co_filename, frame.f_code, frame.f_lasti)
 
     def _note_call(self, frame: FrameType) -> None:
+        if self._ended:
+            return
         importer = _executed_by(frame)
         name, package = frame.f_locals["name"], frame.f_locals.get("package")  # those of `import_module`
         if importer is not None:
             self._calls[_Call(importer.co_filename, importlib.util.resolve_name(name, package))] = None
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:  # a relative one, and the working folder was removed
+        return path
 
 
 def _executed_by(frame: FrameType | None) -> CodeType | None:
@@ -132,6 +147,16 @@ def _noting(original: object, note: Callable[[FrameType], None]) -> object:
 
     class Noting:
         __call__ = Bound()
+        __doc__ = original.__doc__
+        __module__ = getattr(original, "__module__", "")
+
+        __class__ = property(lambda self: type(original))
+
+        def __reduce__(self) -> str:
+            return cast("str", getattr(original, "__qualname__", ""))
+
+        def __deepcopy__(self, memo: object) -> object:
+            return self
 
         def __repr__(self) -> str:
             return repr(original)
@@ -193,5 +218,5 @@ def _sources(modules: Mapping[str, ModuleType]) -> dict[str, tuple[str, str]]:
             variables = object.__getattribute__(module, "__dict__")
             source, package = variables.get("__file__"), variables.get("__package__")
             if isinstance(source, str):
-                found[name] = (os.path.abspath(source), package if isinstance(package, str) else "")
+                found[name] = (_absolute(source), package if isinstance(package, str) else "")
     return found

@@ -23,6 +23,7 @@ from devserver.server.load.logfiles import AppendedFiles
 from devserver.server.load.randomness import SharedGenerator
 from devserver.server.load.readfiles import ReadFiles
 from devserver.server.load.spacing import Spacing
+from devserver.server.load.workingfolder import WorkingFolder
 from devserver.signatures import ABSENT, module_file, sign_module
 
 RECENT_S = 3600.0
@@ -119,6 +120,7 @@ class Freezer:
             return False
         flush_output()
         appended, read = AppendedFiles.note(self._baseline), ReadFiles.note(self._baseline)
+        folder = WorkingFolder.note()
         self._journal.settle()
         if not self._channel.flush_within(1.0):
             return False
@@ -132,6 +134,8 @@ class Freezer:
         read.reopen()
         self._generator.restore(state)
         if resumed is not None:
+            if folder is not None:
+                folder.reenter()
             self._continue(resumed, appended)
             began = time.perf_counter()
         self._began = time.perf_counter()

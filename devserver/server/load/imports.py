@@ -27,6 +27,7 @@ from importlib.machinery import (
     ExtensionFileLoader,
     FileFinder,
     ModuleSpec,
+    PathFinder,
     SourceFileLoader,
     SourcelessFileLoader,
 )
@@ -68,14 +69,15 @@ class PathHook:
     def __init__(self, log: ImportLog) -> None:
         self._log = log
         self._standard_loaders: Callable[[], Sequence[tuple[object, list[str]]]] | None = None
-        self._known_hooks: tuple[object, ...] = ()
+        self._standard_search: Callable[[str], object] | None = None
         # Hooks are functions as a rule, and some who look through the list (beartype) read their names.
         self.__name__ = self.__qualname__ = "path_hook_for_WatchedFinder"
 
     def install(self) -> None:
         """From here on imports from the user's folders come this way, also from those searched before."""
-        self._known_hooks = tuple(sys.path_hooks)
         sys.path_hooks.insert(0, self)
+        self._standard_search = PathFinder._path_hooks  # type: ignore[attr-defined]
+        PathFinder._path_hooks = staticmethod(self._search_hooks)  # type: ignore[attr-defined]
         self._forget_finders()
         standard = getattr(bootstrap, _LOADERS, None)
         if standard is not None:
@@ -85,6 +87,9 @@ class PathHook:
     def remove(self) -> None:
         if self in sys.path_hooks:
             sys.path_hooks.remove(self)
+        if self._standard_search is not None:
+            PathFinder._path_hooks = staticmethod(self._standard_search)  # type: ignore[attr-defined]
+            self._standard_search = None
         self._forget_finders()
         if self._standard_loaders is not None:
             setattr(bootstrap, _LOADERS, self._standard_loaders)
@@ -104,17 +109,28 @@ class PathHook:
         return WatchedFinder(path, self._log, self._registered_loaders(path))
 
     def _registered_loaders(self, path: str) -> list[tuple[str, Callable[..., object]]] | None:
-        """The suffixes and loaders of a hook for this folder that came after ours and before the standard one: it would have been
-        asked first. beartype and others who change code at import do so."""
+        """The suffixes and loaders of the hook that would be asked for this folder without ours; None if that is the standard one.
+        Who changes code at import (beartype) registers one."""
         for hook in sys.path_hooks:
-            if hook is not self and hook not in self._known_hooks:
+            if hook is not self:
                 try:
                     finder = hook(path)
                 except ImportError:
                     continue
-                if isinstance(finder, FileFinder):
-                    return list(finder._loaders)  # type: ignore[attr-defined]
+                loaders = getattr(finder, "_loaders", None) if type(finder) is FileFinder else None
+                return None if loaders is None or any(loader is SourceFileLoader for _, loader in loaders) else loaders
         return None
+
+    def _search_hooks(self, path: str) -> object:
+        """The finder for `path`, as the hooks say it in their order; where one that was registered before ours gives a standard
+        finder with loaders of its own, one that tells takes its place."""
+        assert self._standard_search is not None
+        finder = self._standard_search(path)
+        if type(finder) is not FileFinder or not is_watched_folder(path):
+            return finder
+        self._log.watch_folder(os.path.abspath(path))
+        loaders = finder._loaders  # type: ignore[attr-defined]
+        return WatchedFinder(path, self._log, None if any(one is SourceFileLoader for _, one in loaders) else loaders)
 
     def source_loader(self, name: str, path: str) -> SourceFileLoader:
         """The loader for a source that no finder of ours has found."""

@@ -23,6 +23,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
+_lstat = os.lstat  # before it is replaced
 _DATABASE_MODULES = ("_sqlite3", "sqlite3.dbapi2", "sqlite3")
 _DATABASE_CODE = re.compile(r"/sqlite3/(?:__pycache__/)?dbapi2\.[^/]*$")
 # References that the standard library takes when it is imported. Not tokenize's: sources are read by it to be shown.
@@ -37,6 +38,9 @@ class FileLog(Protocol):
     def opened_code(self, path: object) -> None: ...
 
     def listed(self, path: object) -> None: ...
+
+    def entered(self, path: object) -> None:
+        """It is about to become the working folder."""
 
     def written(self, path: object, dir_fd: object = None) -> None: ...
 
@@ -218,6 +222,28 @@ def _tell_written(log: FileLog, /, path: object, *_: object, dir_fd: object = No
     log.written(path, dir_fd)
 
 
+def _tell_made(log: FileLog, /, path: object, *_: object, dir_fd: object = None, **__: object) -> None:
+    if dir_fd is not None or not _is_there(path):  # `exist_ok`: nothing is made
+        log.written(path, dir_fd)
+
+
+def _tell_removed(log: FileLog, /, path: object, *_: object, dir_fd: object = None, **__: object) -> None:
+    if dir_fd is not None or _is_there(path):  # `missing_ok`: nothing is removed
+        log.written(path, dir_fd)
+
+
+def _is_there(path: object) -> bool:
+    try:
+        _lstat(path)  # type: ignore[arg-type]  # what is no path raises TypeError
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _tell_entered(log: FileLog, /, path: object) -> None:
+    log.entered(path)
+
+
 def _tell_link(
     log: FileLog,
     /,
@@ -245,10 +271,11 @@ def _tell_connect(log: FileLog, /, database: object, *_: object, **__: object) -
 _TELLERS: dict[str, Callable[..., None]] = {
     "open": _tell_os_open,
     "listdir": _tell_listing,
-    "mkdir": _tell_written,
-    "rmdir": _tell_written,
-    "remove": _tell_written,
-    "unlink": _tell_written,
+    "chdir": _tell_entered,
+    "mkdir": _tell_made,
+    "rmdir": _tell_removed,
+    "remove": _tell_removed,
+    "unlink": _tell_removed,
     "truncate": _tell_written,
     "link": _tell_link,
     "symlink": _tell_link,

@@ -28,7 +28,18 @@ from devserver.server.load.edges import EdgeRecorder
 from devserver.server.load.imports import PathHook
 from devserver.server.load.interception import Interception
 from devserver.server.load.ownership import is_library_frame, is_own_code, is_users
-from devserver.signatures import ABSENT, FOLDER, PENDING, Aspect, Signer, sign_details, sign_presence, sign_type
+from devserver.signatures import (
+    ABSENT,
+    FOLDER,
+    PENDING,
+    Aspect,
+    Signer,
+    is_noise,
+    sign_details,
+    sign_link,
+    sign_presence,
+    sign_type,
+)
 
 _MAX_OWN_PRODUCTS = 10_000
 _RECORDERS = frozenset({__file__, Interception.__init__.__code__.co_filename})
@@ -72,6 +83,7 @@ class Recorder:
         self._calls: deque[None] = deque((None,), maxlen=1)
         self._calling = threading.local()
         self._seen: dict[tuple[ReadKind, str], str] = {}
+        self._seen_by_user: set[tuple[ReadKind, str]] = set()  # those whose last record was the user's, while serving
         self._modules: dict[str, str] = {}  # the user's, by name; by source where nobody told the name
         self._written: dict[str, None] = {}
         self._own_products: dict[str, None] = {}  # written while serving, read by nobody else
@@ -133,9 +145,9 @@ class Recorder:
         except IndexError:
             return tuple(reads)
 
-    def import_graph(self) -> ImportGraph:
-        """Which of the user's modules imported which until the load ended. Takes some milliseconds."""
-        return self._edges.graph(self._modules)
+    def take_import_graph(self) -> ImportGraph:
+        """Which of the user's modules imported which until the load ended. To be asked once; takes some milliseconds."""
+        return self._edges.take_graph(self._modules)
 
     def watched_folders(self) -> tuple[str, ...]:
         """The user's folders seen so far: roots and what imports searched, without those inside others."""
@@ -175,8 +187,8 @@ class Recorder:
             return
         if writes:
             self._record_written(absolute)
-        if reads and absolute not in self._own_products and not is_own_code(_asking_code()):
-            self._record_opened(ReadKind.FILE, absolute)
+        if reads and absolute not in self._own_products and not is_own_code(asking := _asking_code()):
+            self._record_opened(ReadKind.FILE, absolute, by_user=is_users(asking))
 
     def opened_code(self, path: object) -> None:
         """A loader that is not ours reads a source, or bytecode in its place."""
@@ -188,12 +200,23 @@ class Recorder:
             return
         if is_cached and absolute.endswith(".pyc"):
             absolute = importlib.util.source_from_cache(absolute)
+            if self._signer.sign(absolute) == ABSENT:
+                self._record_other_sources(absolute)
         self._record_opened(ReadKind.SOURCE, absolute)
+
+    def _record_other_sources(self, path: str) -> None:
+        """Bytecode was read that was not made of a file with this name: of `lang.dsl`, then, or whatever else it may be."""
+        folder, _, name = path.rpartition("/")
+        stem = name.removesuffix("py")
+        for found in _listdir(folder):
+            if found.startswith(stem) and not is_noise(found):
+                self._record_opened(ReadKind.SOURCE, f"{folder}/{found}")
 
     def listed(self, path: object) -> None:
         absolute = _absolute(path, None)
-        if absolute is not None and is_users(f"{absolute}/") and not is_own_code(_asking_code()):
-            self._record(ReadKind.LISTING, absolute, self._signer.sign(absolute, Aspect.NAMES))
+        if absolute is not None and is_users(f"{absolute}/") and not is_own_code(asking := _asking_code()):
+            signature = self._signer.sign(absolute, Aspect.NAMES)
+            self._record(ReadKind.LISTING, absolute, signature, by_user=is_users(asking))
 
     def written(self, path: object, dir_fd: object = None) -> None:
         absolute = _absolute(path, dir_fd)
@@ -215,10 +238,13 @@ class Recorder:
         absolute = _absolute(path, None)
         if absolute is None or not is_users(absolute):
             return
-        if not self._is_inside(absolute) and (status is not None or not is_users(_asking_code())):
+        is_sought = self._is_inside(absolute) or (status is None and self._is_above(absolute))
+        if not is_sought and not is_users(_asking_code()):
             return  # a library looks for its files outside the project
         # A link's own status says nothing of what it leads to.
         of_target = status is not None and not stat.S_ISLNK(status.st_mode)
+        if status is not None and not of_target:
+            self._record(ReadKind.LINK, absolute, sign_link(absolute))
         signature = sign_type(status) if status is not None and of_target else sign_presence(absolute)
         if signature != ABSENT:
             self._record(ReadKind.PRESENT, absolute, signature)
@@ -227,18 +253,23 @@ class Recorder:
         elif status is None:
             self._record(ReadKind.ABSENT, absolute, ABSENT)
 
+    def entered(self, path: object) -> None:
+        absolute = _absolute(path, None)
+        if absolute is not None and is_users(f"{absolute}/"):
+            self._record(ReadKind.PRESENT, absolute, sign_presence(absolute))
+
     # --- recording ---
 
-    def _record_opened(self, kind: ReadKind, path: str) -> None:
+    def _record_opened(self, kind: ReadKind, path: str, *, by_user: bool = False) -> None:
         signature = self._signer.sign(path)
-        if signature == FOLDER or self._seen.get((kind, path)) == signature:
-            return
-        if signature == ABSENT:
-            self._record(ReadKind.ABSENT, path, ABSENT)
+        if signature == FOLDER:  # it cannot be read as a file: whoever tried may want to try again
+            self._record(ReadKind.PRESENT, path, sign_presence(path))
+        elif signature == ABSENT:
+            self._record(ReadKind.ABSENT, path, ABSENT, by_user=by_user)
         elif kind is ReadKind.SOURCE:
             self.record_source(path, signature)
         else:
-            self._record(kind, path, signature)
+            self._record(kind, path, signature, by_user=by_user)
 
     def _record_written(self, path: str) -> None:
         """It matters only where its change would count otherwise: in the project, or if it was read."""
@@ -256,11 +287,16 @@ class Recorder:
     def _sign_written(self, path: str) -> None:
         self._pending.append(Read(ReadKind.WRITTEN, path, self._signer.sign(path), position=self.position))
 
-    def _record(self, kind: ReadKind, path: str, signature: str) -> None:
-        if self._seen.get((kind, path)) == signature:
+    def _record(self, kind: ReadKind, path: str, signature: str, *, by_user: bool = False) -> None:
+        by_user = by_user and not self._loading
+        if self._seen.get((kind, path)) == signature and (not by_user or (kind, path) in self._seen_by_user):
             return
         self._seen[kind, path] = signature
-        self._pending.append(Read(kind, path, signature, self._loading, self.position))
+        if by_user:
+            self._seen_by_user.add((kind, path))
+        else:
+            self._seen_by_user.discard((kind, path))
+        self._pending.append(Read(kind, path, signature, self._loading, self.position, by_user))
         if not self._loading or kind not in _QUIET:
             self._tell()
 
@@ -283,6 +319,10 @@ class Recorder:
     def _is_inside(self, path: str) -> bool:
         return f"{path}/".startswith(self._folders)
 
+    def _is_above(self, path: str) -> bool:
+        """Is it right in a folder that the project lies in? There `.env` and its like are looked for, upwards."""
+        return any(folder.startswith(path.rpartition("/")[0] + "/") for folder in self._folders)
+
 
 def _go_on(path: str) -> None:
     """An import is about to search folder/name."""
@@ -298,7 +338,10 @@ def _absolute(path: object, dir_fd: object) -> str | None:
             text = os.path.join(_readlink(f"/proc/self/fd/{dir_fd}"), text)
         except OSError:  # no /proc on this system
             return None
-    return os.path.abspath(text)
+    folded = os.path.abspath(text)
+    if ".." in text.split("/") and (real := os.path.realpath(text)) != os.path.realpath(folded):
+        return real  # `..` behind a link leads up from where the link leads
+    return folded
 
 
 def _wants_details() -> bool:

@@ -320,6 +320,25 @@ def test_a_frozen_process_hears_no_signal(load: Load) -> None:
     assert alive(frozen.pid)
 
 
+def test_an_app_that_ignores_the_end_of_children(load: Load) -> None:
+    """Then the system reaps them; the checkpoint wants to be told nevertheless, the servers must go on ignoring it."""
+    loading = load(
+        """
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        how = frozen()
+        say(f"{how} {signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN}")
+        serve()
+        """
+    )
+    checkpoint, frozen = loading.checkpoint()
+    assert loading.server.text() == "first True"
+    server, pid = loading.resume(checkpoint, 2)
+    assert server.text() == "server 2, 0 ms True"
+    server.channel.send(Drain(3.0))
+    assert checkpoint.next(ServerEnded)[0] == ServerEnded(2, pid, 3)
+    assert alive(frozen.pid)
+
+
 def test_each_holds_its_own_channel_alone(load: Load) -> None:
     """When the last of its holders is gone, the other side sees the end of file: nobody else may have a copy."""
     loading = load(SIMPLE)

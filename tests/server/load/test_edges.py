@@ -37,18 +37,18 @@ except BaseException:
     traceback.print_exc()
 recorder.remove()
 assert [__import__, sys.modules["_frozen_importlib"]._gcd_import] == before
-graph = recorder.graph(ran)
+graph = recorder.take_graph(ran)
 print(json.dumps({graph.sources[n]: [graph.sources[i] for i in found] for n, found in enumerate(graph.imported)}))
 """
 
 
-def run(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, files: dict[str, str], *, after: str = "") -> subprocess.CompletedProcess[str]:
     for name, text in {**files}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text))
     return subprocess.run(
-        [sys.executable, "-c", DRIVER, str(folder / "app"), str(folder / "library")],
+        [sys.executable, "-c", DRIVER + dedent(after), str(folder / "app"), str(folder / "library")],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
@@ -158,6 +158,18 @@ def test_edges(tmp_path: Path, files: dict[str, str], expected: dict[str, str]) 
     assert edges(tmp_path, files) == {name: expected[name] for name in expected}
 
 
+def test_a_copy_of_builtins_notes_nothing_after_the_load(tmp_path: Path) -> None:
+    files = {"app/main.py": "import builtins, a\nsafe = dict(vars(builtins))", "app/a.py": ""}
+    after = """
+    import main
+    before = len(recorder._statements)
+    for _ in range(50):
+        exec("import json, a", {"__builtins__": main.safe})
+    assert len(recorder._statements) == before == 0
+    """
+    assert run(tmp_path, files, after=after).stderr == ""
+
+
 def test_what_goes_wrong_looks_as_without(tmp_path: Path) -> None:
     done = run(
         tmp_path,
@@ -189,7 +201,10 @@ def test_wrong_arguments_get_the_words_of_python(tmp_path: Path) -> None:
             print(call().__name__)
         except Exception as error:
             print(type(error).__name__, error)
-    print(__import__, __import__.__name__, callable(__import__))
+    import copy, pickle, types
+    print(__import__, __import__.__name__, callable(__import__), __import__.__doc__[:6])
+    print(isinstance(__import__, types.BuiltinFunctionType), pickle.loads(pickle.dumps(__import__)) is __import__)
+    print(copy.deepcopy(__import__) is __import__)
     """
     *recorded, _graph = run(tmp_path, {"app/main.py": source}).stdout.splitlines()
     plain = subprocess.run(

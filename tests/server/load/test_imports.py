@@ -335,25 +335,32 @@ class TestFaithful:
         assert pkgutil.get_data("f3", "data.txt") == b"data"
         assert sorted(info.name for info in pkgutil.iter_modules(package.__path__)) == ["mod", "sub"]
 
-    def test_a_hook_registered_before_the_standard_one(self, app: Path, log: Log) -> None:
-        """beartype puts a finder of its own there, with a loader that changes the code; it reads the names of all hooks."""
+    @pytest.mark.parametrize("place", ["before the standard one", "first", "instead of ours"])
+    def test_a_hook_registered_by_others(self, app: Path, log: Log, place: str) -> None:
+        """beartype puts one there, for a loader that changes the code; it reads the names of all hooks."""
 
         class Changing(importlib.machinery.SourceFileLoader):
             def source_to_code(self, data: Any, path: Any, **_: Any) -> Any:  # type: ignore[override]
                 return compile("changed = True", path, "exec")
 
         names = [hook.__qualname__ for hook in sys.path_hooks]
-        (place,) = (number for number, name in enumerate(names) if name.endswith("path_hook_for_FileFinder"))
+        (standard,) = (number for number, name in enumerate(names) if name.endswith("path_hook_for_FileFinder"))
         theirs = importlib.machinery.FileFinder.path_hook((Changing, [".py"]))
         path = write(app / "f9.py", "changed = False\n")
-        sys.path_hooks.insert(place, theirs)
+        before = list(sys.path_hooks)
+        if place == "instead of ours":
+            sys.path_hooks[:] = [theirs]
+        else:
+            sys.path_hooks.insert(standard if "standard" in place else 0, theirs)
         sys.path_importer_cache.pop(str(app), None)
         try:
             assert new_import("f9").changed
+            with pytest.raises(ImportError):
+                new_import("f9_missing")
         finally:
-            sys.path_hooks.remove(theirs)
+            sys.path_hooks[:] = before
         assert log.sources == [(str(path), sign_file(str(path)))]
-        assert log.found_in(app)["f9"] == "m:f9.py"
+        assert log.found_in(app) == {"f9": "m:f9.py", "f9_missing": ABSENT}
         assert str(app / "f9") in [searched for searched, _told in log.searches]
 
     def test_runpy(self, app: Path, log: Log) -> None:

@@ -29,7 +29,7 @@ from devserver.readset import Read, ReadKind
 from devserver.server.load import ownership
 from devserver.server.load.ownership import is_users, is_watched_folder
 from devserver.server.load.reads import Recorder
-from devserver.signatures import ABSENT, PENDING, sign_content, sign_details
+from devserver.signatures import ABSENT, PENDING, Signer, sign_content, sign_details
 
 SOURCE, FILE, ABSENT_READ, WRITTEN = ReadKind.SOURCE, ReadKind.FILE, ReadKind.ABSENT, ReadKind.WRITTEN
 
@@ -224,7 +224,7 @@ def test_a_link_to_nothing(recorder: Recorder, app: Path) -> None:
     (app / "link").symlink_to("nowhere")
     recorder.drain_reads()
     assert os.path.lexists("link")
-    assert drained(recorder, app, *ReadKind) == []
+    assert drained(recorder, app, *ReadKind) == [(ReadKind.LINK, "link", "k:nowhere")]
     assert not os.path.exists("link")
     assert drained(recorder, app, *ReadKind) == [(ABSENT_READ, "link", ABSENT)]
 
@@ -232,10 +232,82 @@ def test_a_link_to_nothing(recorder: Recorder, app: Path) -> None:
 def test_asking_outside_the_project(recorder: Recorder, tmp_path: Path) -> None:
     os.path.exists(tmp_path / "config.toml")  # by the user's code: this file
     library = compile("import os\nos.path.exists(path)", "/x/site-packages/library.py", "exec")
-    exec(library, {"path": str(tmp_path / "library.toml")})
+    exec(library, {"path": str(tmp_path / "other" / "library.toml")})
     exec(library, {"path": os.path.abspath("inside.toml")})
     found = {os.path.relpath(read.path, tmp_path) for read in recorder.drain_reads() if read.kind is ABSENT_READ}
     assert found == {"config.toml", "app/inside.toml"}
+
+
+LIBRARY = "/usr/lib/python3/dist-packages/dotenv.py"
+
+
+def by_a_library(expression: str, **names: object) -> object:
+    return eval(compile(expression, LIBRARY, "eval"), {"os": os, **names})
+
+
+def test_what_is_looked_for_upwards(recorder: Recorder, app: Path, tmp_path: Path) -> None:
+    """`.env` in the folder above, by a library: there it matters that it may come."""
+    for folder in (tmp_path, tmp_path / "other"):
+        by_a_library("os.path.exists(path)", path=folder / ".env")
+    by_a_library("os.path.exists(path)", path=app)
+    assert drained(recorder, tmp_path, ABSENT_READ) == [(ABSENT_READ, ".env", ABSENT)]
+
+
+def test_presence_outside_counts_for_the_users_own_code(recorder: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "flag").touch()
+    by_a_library("os.path.exists(path)", path=tmp_path / "flag")
+    assert drained(recorder, tmp_path, ReadKind.PRESENT) == []
+    assert os.path.exists(tmp_path / "flag")
+    assert drained(recorder, tmp_path, ReadKind.PRESENT) == [(ReadKind.PRESENT, "flag", "t:-")]
+
+
+def test_where_a_link_leads(recorder: Recorder, app: Path) -> None:
+    (app / "one").mkdir()
+    os.symlink("one", app / "current")
+    (app / "current").resolve()
+    assert (ReadKind.LINK, "current", "k:one") in drained(recorder, app, ReadKind.LINK)
+    assert Signer().sign(str(app / "current"), ReadKind.LINK.aspect) == "k:one"
+
+
+def test_upwards_from_behind_a_link(recorder: Recorder, app: Path) -> None:
+    """The system goes up from where the link leads."""
+    (app / "shared" / "package").mkdir(parents=True)
+    (app / "shared" / "config").write_text("1")
+    os.symlink("shared/package", app / "link")
+    open(app / "link" / ".." / "config").close()
+    assert (FILE, "shared/config", sign_content(b"1")) in drained(recorder, app)
+
+
+def test_a_folder_where_a_file_was_wanted(recorder: Recorder, app: Path) -> None:
+    (app / "config.yml").mkdir()
+    with pytest.raises(IsADirectoryError):
+        (app / "config.yml").read_text()
+    assert drained(recorder, app, ReadKind.PRESENT) == [(ReadKind.PRESENT, "config.yml", "t:d")]
+
+
+def test_what_is_there_already_is_not_made(recorder: Recorder, app: Path) -> None:
+    os.makedirs(app, exist_ok=True)
+    (app / "nothing").unlink(missing_ok=True)
+    assert drained(recorder, app, WRITTEN) == []
+    os.makedirs(app / "new", exist_ok=True)
+    assert [name for _kind, name, _signature in drained(recorder, app, WRITTEN)] == ["new"]
+
+
+def test_the_working_folder(recorder: Recorder, app: Path) -> None:
+    (app / "sub").mkdir()
+    recorder.drain_reads()
+    os.chdir(app / "sub")
+    assert drained(recorder, app, ReadKind.PRESENT) == [(ReadKind.PRESENT, "sub", "t:d")]
+
+
+def test_who_has_read_while_serving(recorder: Recorder, app: Path) -> None:
+    recorder.begin_serving()
+    recorder.drain_reads()
+    by_a_library("open(path).close()", path=app / "data.txt")
+    assert [read.by_user for read in recorder.drain_reads()] == [False]
+    open(app / "data.txt").close()
+    open(app / "data.txt").close()
+    assert [read.by_user for read in recorder.drain_reads()] == [True]
 
 
 def test_asking_ends_with_the_load(recorder: Recorder, app: Path) -> None:
@@ -365,7 +437,9 @@ class TestServing:
         recorder.begin_serving()
         recorder.drain_reads()
         (app / "data.txt").read_bytes()
-        assert recorder.drain_reads() == (Read(FILE, str(app / "data.txt"), DATA, loading=False, position=1),)
+        assert recorder.drain_reads() == (
+            Read(FILE, str(app / "data.txt"), DATA, loading=False, position=1, by_user=True),
+        )
 
     def test_who_imported_whom_while_it_loaded(
         self, recorder: Recorder, app: Path, monkeypatch: pytest.MonkeyPatch
@@ -375,7 +449,7 @@ class TestServing:
         monkeypatch.syspath_prepend(app)
         importlib.import_module("edge_from")
         recorder.begin_serving()
-        assert recorder.import_graph() == ImportGraph((f"{app}/edge_from.py", f"{app}/edge_to.py"), ((1,), ()))
+        assert recorder.take_import_graph() == ImportGraph((f"{app}/edge_from.py", f"{app}/edge_to.py"), ((1,), ()))
         assert builtins.__import__.__module__ == "builtins"
 
     def test_static_files(self, recorder: Recorder, app: Path) -> None:
@@ -401,6 +475,16 @@ class TestPastTheFinder:
         recorder._seen.clear()
         loader.get_code("byhand")
         assert drained(recorder, app, SOURCE) == [(SOURCE, "byhand.py", sign_content(b""))]
+
+    def test_bytecode_of_another_language(self, recorder: Recorder, app: Path) -> None:
+        """Made of `lang.dsl` by a loader that translates: the name of the bytecode does not tell the source's."""
+        (app / "lang.dsl").write_bytes(b"data")
+        bytecode = app / "__pycache__" / f"lang.{sys.implementation.cache_tag}.pyc"
+        bytecode.parent.mkdir()
+        bytecode.touch()
+        recorder.drain_reads()
+        io.open_code(str(bytecode)).close()
+        assert (SOURCE, "lang.dsl", DATA) in drained(recorder, app)
 
     def test_spec_from_file_location(self, recorder: Recorder, app: Path) -> None:
         (app / "byspec.py").write_text("")
