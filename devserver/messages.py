@@ -141,7 +141,10 @@ class ReadsRecorded(NamedTuple):
 
 
 class ImportsRecorded(NamedTuple):
-    """Which modules of the user's imported which, all that came before the checkpoint included. Once, some time after the load."""
+    """Which modules of the user's imported which, all that came before the checkpoint included.
+
+    Once, some time after a load that continued from a checkpoint or began anew because something was saved.
+    """
 
     graph: ImportGraph
 

@@ -72,7 +72,8 @@ SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request at least; else what is left of the grace."""
 _FLUSH_S = 0.5
 _GRAPH_AFTER_S = 1.0
-"""The import graph is for the next save: first whoever waits for an answer."""
+"""The import graph is for the next save: first whoever waits for an answer. Where nobody saves it is not asked for: to look at all
+modules copies pages that are shared with the checkpoints."""
 
 
 @dataclass(slots=True)
@@ -114,6 +115,7 @@ class ServerProcess:
         self._recorder.about_to_search = self._freezer.search_begins
         self._began = time.perf_counter()  # to load, or to go on with it
         self._ran_before = 0  # modules that had run by then
+        self._is_edited = bool(resumed.plan.saved)
         self._prompts = Prompts(
             ask=lambda: self._send(TerminalWanted()),
             give_back=lambda: self._send(TerminalReleased()),
@@ -200,6 +202,7 @@ class ServerProcess:
         os.close(resumed.stack_fd)
         self._began = time.perf_counter()
         self._ran_before = self._recorder.source_count
+        self._is_edited = bool(resumed.plan.saved)
 
     def _compose(self, loaded: Loaded, integrated: Integrated) -> App:
         if loaded.interface is Interface.STATIC:
@@ -365,7 +368,8 @@ class ServerProcess:
             case Serve():
                 self._engine.serve(fds)
                 self._send(ServingBegan())
-                self._loop.call_later(_GRAPH_AFTER_S, self._send_imports)
+                if self._is_edited:
+                    self._loop.call_later(_GRAPH_AFTER_S, self._send_imports)
             case AdoptConnections(data=data):
                 for fd, read in zip(fds, data, strict=False):
                     self._engine.adopt(fd, read.encode("latin-1"))

@@ -40,6 +40,7 @@ from devserver.supervisor.process import RootProcess
 from devserver.target import Target
 
 LOAD_S = 180.0
+SAVED = ("/",)  # no file of anybody's: only then the import graph is told
 T = TypeVar("T", bound=Message)
 
 
@@ -131,10 +132,10 @@ def main(result: str, *arguments: str) -> int:
 
     def serve(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
         loader = Loader(options, target, argv, root)
-        loads.append(loader.load(loader.root, Plan()))
+        loads.append(loader.load(loader.root, Plan(saved=SAVED)))
         if not loads[0].error:
-            loads.append(loader.load(loader.root, Plan(checkpoints=True, load_ms=loads[0].ms)))
-            loads.append(loader.load(loader.deepest, Plan(checkpoints=True, load_ms=loads[0].ms)))
+            loads.append(loader.load(loader.root, Plan(checkpoints=True, saved=SAVED, load_ms=loads[0].ms)))
+            loads.append(loader.load(loader.deepest, Plan(checkpoints=True, saved=SAVED, load_ms=loads[0].ms)))
         root.abandon()
         return 0
 
