@@ -47,7 +47,8 @@ class EdgeRecorder:
     """Records from `install` to `remove`; one at a time in a process. Imports of other threads are recorded too."""
 
     def __init__(self) -> None:
-        self._statements: dict[tuple[int, int, int], _Statement] = {}  # by identity: to compare code takes long
+        # By the identity of the code, which is kept here: to compare code takes long.
+        self._statements: dict[tuple[str, int, int], _Statement] = {}
         self._calls: dict[_Call, None] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
         self._ended = False
@@ -100,10 +101,9 @@ class EdgeRecorder:
     def _note_statement(self, frame: FrameType) -> None:
         if self._ended:
             return
-        importer = _executed_by(frame)
-        key = id(importer), id(frame.f_code), frame.f_lasti
-        if importer is not None and key not in self._statements:
-            self._statements[key] = _Statement(importer.co_filename, frame.f_code, frame.f_lasti)
+        importer, code, offset = _executed_by(frame), frame.f_code, frame.f_lasti
+        if importer is not None and (key := (importer, id(code), offset)) not in self._statements:
+            self._statements[key] = _Statement(importer, code, offset)
 
     def _note_call(self, frame: FrameType) -> None:
         if self._ended:
@@ -111,7 +111,7 @@ class EdgeRecorder:
         importer = _executed_by(frame)
         name, package = frame.f_locals["name"], frame.f_locals.get("package")  # those of `import_module`
         if importer is not None:
-            self._calls[_Call(importer.co_filename, importlib.util.resolve_name(name, package))] = None
+            self._calls[_Call(importer, importlib.util.resolve_name(name, package))] = None
 
 
 def _absolute(path: str) -> str:
@@ -121,10 +121,11 @@ def _absolute(path: str) -> str:
         return path
 
 
-def _executed_by(frame: FrameType | None) -> CodeType | None:
+def _executed_by(frame: FrameType | None) -> str | None:
+    """The file of the module that is being executed."""
     while frame is not None:
         if frame.f_code.co_name == _MODULE_CODE:
-            return frame.f_code
+            return frame.f_code.co_filename
         frame = frame.f_back
     return None
 
