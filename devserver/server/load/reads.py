@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import re
 import stat
 import sys
 import threading
@@ -46,6 +47,7 @@ _RECORDERS = frozenset({__file__, Interception.__init__.__code__.co_filename})
 _QUIET = frozenset({ReadKind.LOOKUP, ReadKind.PRESENT})
 _DETAILS = frozenset({"stat", "lstat", "getsize", "getmtime", "getctime", "getatime"})
 """The functions of `os.path` and `pathlib` that tell size or times."""
+_CONFIGURATION = re.compile(r"/\.[^/]+\Z|\.(?:cfg|env|ini|json|toml|ya?ml)\Z")
 _SQLITE_COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 # Bound before `interception` replaces them.
@@ -320,8 +322,10 @@ class Recorder:
         return f"{path}/".startswith(self._folders)
 
     def _is_above(self, path: str) -> bool:
-        """Is it right in a folder that the project lies in? There `.env` and its like are looked for, upwards."""
-        return any(folder.startswith(path.rpartition("/")[0] + "/") for folder in self._folders)
+        """Is it a name of configuration right in a folder that the project lies in? `.env` is looked for there, upwards."""
+        return _CONFIGURATION.search(path) is not None and any(
+            folder.startswith(path.rpartition("/")[0] + "/") for folder in self._folders
+        )
 
 
 def _go_on(path: str) -> None:
