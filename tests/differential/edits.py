@@ -75,6 +75,9 @@ class Editor:
         for index in range(count):
             meaning, done = self._edit()
             meanings.append(meaning)
+            if meaning in _BEFORE_THE_LOAD:
+                operations[:0] = done
+                continue
             if pauses and index:
                 operations.append(Pause(rng.choice((0.0, 0.002, 0.01, 0.02, 0.04))))
             operations += done
@@ -338,6 +341,8 @@ _MODEL_EDITS: dict[Callable[[Editor], list[Operation] | None], int] = {
     Editor._remove_data: 3,
     Editor._add_a_member_to_a_folder: 4,
 }
+_BEFORE_THE_LOAD = frozenset({"change what the load wrote", "remove what the load wrote"})
+"""Not while a load runs: who wrote last, it or the person, nobody could tell then (docs/design.md)."""
 _DAMAGES: dict[Callable[[Editor], list[Operation] | None], int] = {
     Editor._break_a_source: 10,
     Editor._empty_a_source: 2,
