@@ -131,7 +131,7 @@ def sign_installed(path: str) -> str:
         names = _listdir(path)
     except (OSError, ValueError) as error:
         return _sign_failure(error)
-    names = sorted(name for name in names if not name.startswith("~") and not is_noise(name))
+    names = sorted(name for name in names if not name.startswith("~") and not is_noise(f"{path}/{name}"))
     return "i:" + "/".join(f"{name}\0{_written_ns(f'{path}/{name}')}" if _is_metadata(name) else name for name in names)
 
 

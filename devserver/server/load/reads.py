@@ -211,7 +211,7 @@ class Recorder:
         folder, _, name = path.rpartition("/")
         stem = name.removesuffix("py")
         for found in _listdir(folder):
-            if found.startswith(stem) and not is_noise(found):
+            if found.startswith(stem) and not is_noise(f"{folder}/{found}"):
                 self._record_opened(ReadKind.SOURCE, f"{folder}/{found}")
 
     def listed(self, path: object) -> None:
