@@ -19,14 +19,15 @@ class ImportGraph:
     imported: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def build(cls, sources: Mapping[str, str], imports: Mapping[str, Iterable[str]]) -> ImportGraph:
-        """`sources`: the user's modules by name, in the order of their execution. `imports`: the names that each imported; those of
-        libraries that lead back to the user's modules are there too. Names of neither count for nothing."""
-        numbers = {name: number for number, name in enumerate(sources)}
+    def build(cls, sources: Iterable[str], imports: Mapping[str, Iterable[str]]) -> ImportGraph:
+        """`sources`: the user's, in the order of their execution. `imports`: the sources that each imported, those of libraries
+        among them."""
+        order = tuple(sources)
+        numbers = {source: number for number, source in enumerate(order)}
 
-        def users_behind(name: str) -> tuple[int, ...]:
+        def users_behind(source: str) -> tuple[int, ...]:
             found: set[int] = set()
-            seen, open_ = {name}, [name]
+            seen, open_ = {source}, [source]
             while open_:
                 for target in imports.get(open_.pop(), ()):
                     if target in seen:
@@ -38,7 +39,7 @@ class ImportGraph:
                         open_.append(target)
             return tuple(sorted(found))
 
-        return cls(tuple(sources.values()), tuple(users_behind(name) for name in sources))
+        return cls(order, tuple(map(users_behind, order)))
 
     def dependents(self, source: str) -> frozenset[str]:
         """The sources from which edges lead to `source`, directly or through others. Never itself."""

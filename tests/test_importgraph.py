@@ -12,8 +12,11 @@ from devserver.messages import ImportsRecorded, decode, encode
 
 def graph(**imports: str) -> ImportGraph:
     """Names in small letters are the user's, the others a library's; what each imports as one string."""
-    sources = {name: f"/app/{name}.py" for name in imports if name.islower()}
-    return ImportGraph.build(sources, {name: tuple(targets) for name, targets in imports.items()})
+    paths = {name: f"/app/{name}.py" for name in "abcdefLMNxyz"}
+    return ImportGraph.build(
+        [paths[name] for name in imports if name.islower()],
+        {paths[name]: [paths[target] for target in targets] for name, targets in imports.items()},
+    )
 
 
 def names(paths: frozenset[str]) -> str:

@@ -51,6 +51,13 @@ def _without_checkpoints(target: str) -> Server:
 DJANGO_WSGI: Final = "mysite.wsgi:application"
 DJANGO_ASGI: Final = "mysite.asgi:application"
 PLAIN: Final = "app:application"
+_THREADED: Final = (
+    Server(
+        "gunicorn gthread",
+        f"gunicorn --worker-class gthread --threads 32 --access-logfile - --bind 127.0.0.1:{{port}} {PLAIN}",
+    ),
+    Server("waitress (no log)", f"waitress-serve --listen 127.0.0.1:{{port}} {PLAIN}"),
+)
 
 RELOADING: Final = (
     Case(
@@ -94,22 +101,14 @@ THROUGHPUT: Final = (
             Server(
                 "runserver", "python -m django runserver 127.0.0.1:{port} --settings runserver_settings --pythonpath ."
             ),
-            Server(
-                "gunicorn gthread",
-                f"gunicorn --worker-class gthread --threads 32 --access-logfile - --bind 127.0.0.1:{{port}} {PLAIN}",
-            ),
-            Server("waitress (no log)", f"waitress-serve --listen 127.0.0.1:{{port}} {PLAIN}"),
+            *_THREADED,
         ),
     ),
     Case(
         projects.COPYING,
         (
             _ours(PLAIN),
-            Server(
-                "gunicorn gthread",
-                f"gunicorn --worker-class gthread --threads 32 --access-logfile - --bind 127.0.0.1:{{port}} {PLAIN}",
-            ),
-            Server("waitress (no log)", f"waitress-serve --listen 127.0.0.1:{{port}} {PLAIN}"),
+            *_THREADED,
         ),
     ),
     Case(

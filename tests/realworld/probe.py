@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,18 +24,8 @@ HEADINGS: Final = ("project", "kind", "modules", "edges", "load", "checkpoints",
 def load(project: Project) -> list[dict[str, Any]]:
     """The loads that `loading.py` made. Raises SetUpFailedError if there was none."""
     with tempfile.NamedTemporaryFile() as file:
-        done = subprocess.run(
-            [project.python, LOADING, file.name, "run", project.target],
-            cwd=project.folder,
-            env=project.variables(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=LOADS_S,
-            check=False,
-        )
+        command = (str(project.python), str(LOADING), file.name, "run", project.target)
+        done = project.run(*command, inside=project.folder, timeout_s=LOADS_S)
         text = Path(file.name).read_text()
     loads: list[dict[str, Any]] = json.loads(text) if text else []
     if not loads or loads[-1]["error"]:

@@ -106,21 +106,25 @@ class Project:
             str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *arguments, inside=ROOT
         )
 
-    def _run(self, *command: str, inside: Path) -> None:
+    def run(self, *command: str, inside: Path, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """A program of its environment; what it prints is one text. Raises OSError and TimeoutExpired."""
         program = shutil.which(command[0], path=self.variables()["PATH"]) or command[0]
+        return subprocess.run(
+            [program, *command[1:]],
+            cwd=inside,
+            env=self.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def _run(self, *command: str, inside: Path) -> None:
         try:
-            done = subprocess.run(
-                [program, *command[1:]],
-                cwd=inside,
-                env=self.variables(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=INSTALL_S,
-                check=False,
-            )
+            done = self.run(*command, inside=inside, timeout_s=INSTALL_S)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SetUpFailedError(f"{' '.join(command)}: {error}") from error
         if done.returncode:

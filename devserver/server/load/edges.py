@@ -78,7 +78,7 @@ class EdgeRecorder:
         self._calls.clear()
         paths = {name: source for name, (source, _package) in sources.items()} | dict(users)
         return ImportGraph.build(
-            {source: source for source in users.values()},
+            dict.fromkeys(users.values()),  # one source can be two modules
             {importer: {paths[name] for name in names if name in paths} for importer, names in imports.items()},
         )
 

@@ -117,8 +117,7 @@ class PathHook:
                     finder = hook(path)
                 except ImportError:
                     continue
-                loaders = getattr(finder, "_loaders", None) if type(finder) is FileFinder else None
-                return None if loaders is None or any(loader is SourceFileLoader for _, loader in loaders) else loaders
+                return _own_loaders(finder)
         return None
 
     def _search_hooks(self, path: str) -> object:
@@ -129,8 +128,7 @@ class PathHook:
         if type(finder) is not FileFinder or not is_watched_folder(path):
             return finder
         self._log.watch_folder(os.path.abspath(path))
-        loaders = finder._loaders  # type: ignore[attr-defined]
-        return WatchedFinder(path, self._log, None if any(one is SourceFileLoader for _, one in loaders) else loaders)
+        return WatchedFinder(path, self._log, _own_loaders(finder))
 
     def source_loader(self, name: str, path: str) -> SourceFileLoader:
         """The loader for a source that no finder of ours has found."""
@@ -150,6 +148,14 @@ class PathHook:
         for path in list(sys.path_importer_cache):
             if is_watched_folder(path):
                 sys.path_importer_cache.pop(path, None)
+
+
+def _own_loaders(finder: object) -> list[tuple[str, Callable[..., object]]] | None:
+    """The suffixes and loaders of a standard finder that has others than Python gives it; None for all else."""
+    if type(finder) is not FileFinder:
+        return None
+    loaders: list[tuple[str, Callable[..., object]]] = finder._loaders  # type: ignore[attr-defined]
+    return None if any(loader is SourceFileLoader for _suffix, loader in loaders) else loaders
 
 
 class WatchedFinder(FileFinder):

@@ -18,20 +18,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def reenter() -> None:
+@pytest.fixture
+def noted(folder: Path) -> WorkingFolder:
     noted = WorkingFolder.note()
     assert noted is not None
+    return noted
+
+
+def test_the_same(folder: Path, noted: WorkingFolder) -> None:
     noted.reenter()
-
-
-def test_the_same(folder: Path) -> None:
-    reenter()
     assert os.path.samefile(".", folder)
 
 
-def test_one_that_was_made_anew(folder: Path) -> None:
-    noted = WorkingFolder.note()
-    assert noted is not None
+def test_one_that_was_made_anew(folder: Path, noted: WorkingFolder) -> None:
     folder.rename(folder.with_name("old"))
     folder.mkdir()
     assert not os.path.samefile(".", folder)
@@ -39,9 +38,7 @@ def test_one_that_was_made_anew(folder: Path) -> None:
     assert os.path.samefile(".", folder)
 
 
-def test_one_that_is_gone(folder: Path) -> None:
-    noted = WorkingFolder.note()
-    assert noted is not None
+def test_one_that_is_gone(folder: Path, noted: WorkingFolder) -> None:
     folder.rename(folder.with_name("old"))
     noted.reenter()
     assert os.path.samefile(".", folder.with_name("old"))
