@@ -11,7 +11,7 @@ import time
 from devserver.supervisor.folders import FolderTree
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.places import Place, sort
-from devserver.supervisor.polling import Poller
+from devserver.supervisor.polling import Mounts, Poller
 
 POLL_S = 0.5
 SWEEP_S = 10.0
@@ -22,11 +22,11 @@ SWEEP_SHARE = 0.001  # and for seeing whether events were lost
 class Lookout:
     """Looks at the read-set. `with_events` says whether the tree's folders are watched at all."""
 
-    def __init__(self, tree: FolderTree, rules: IgnoreRules, *, with_events: bool) -> None:
+    def __init__(self, tree: FolderTree, rules: IgnoreRules, mounts: Mounts, *, with_events: bool) -> None:
         self._tree = tree
         self._with_events = with_events
-        self._urgent = Poller(rules, replaced=tree.listed)
-        self._sweep = Poller(rules, replaced=tree.listed)
+        self._urgent = Poller(rules, mounts=mounts, replaced=tree.listed)
+        self._sweep = Poller(rules, mounts=mounts, replaced=tree.listed)
         self._reads: frozenset[str] = frozenset()
         self._unsorted = True
         self._next_poll = self._next_sweep = 0.0

@@ -31,16 +31,30 @@ _SILENT_MOUNTS = frozenset(
 Signature = tuple[int, ...] | tuple[int, int, int, frozenset[str]] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    identity: tuple[int, ...]
+    names: frozenset[str]
+
+
 class Poller:
     """Compares a set of paths with how they looked the last time. Nothing in it waits.
 
-    `replaced`: folders in which an entry may give way to another of its name.
+    `replaced`: folders in which an entry may give way to another of its name. `mounts` says where a folder's time can be
+    believed: there its names are read again only when the time has moved.
     """
 
     def __init__(
-        self, rules: IgnoreRules, *, replaced: Collection[str] = (), clock_ns: Callable[[], int] = time.time_ns
+        self,
+        rules: IgnoreRules,
+        *,
+        mounts: Mounts,
+        replaced: Collection[str] = (),
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._replaced = replaced
+        self._mounts = mounts
+        self._listings: dict[str, _Listing] = {}
         self._rules = rules
         self._clock_ns = clock_ns
         self._signatures: dict[str, Signature] = {}
@@ -56,6 +70,7 @@ class Poller:
         for path in self._signatures.keys() - wanted:
             del self._signatures[path]
             self._unsettled.pop(path, None)
+            self._listings.pop(path, None)
         self._unseen = wanted - self._signatures.keys()
 
     def poll(self) -> tuple[set[str], set[str]]:
@@ -92,10 +107,22 @@ class Poller:
                 return signature, status.st_mtime_ns
             # The names decide, not the folder's times: swap files come and go, and some mounts never move them.
             time_ns = status.st_mtime_ns if path in self._replaced else 0
-            names = frozenset(filter(self._counts(path), os.listdir(path)))
-            return (status.st_ino, status.st_dev, time_ns, names), time_ns
+            return (status.st_ino, status.st_dev, time_ns, self._names(path, status)), time_ns
         except (OSError, ValueError):
             return None, 0
+
+    def _names(self, folder: str, status: os.stat_result) -> frozenset[str]:
+        """The names that count. Raises OSError."""
+        identity = (status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns)
+        known = self._listings.get(folder)
+        if known is not None and known.identity == identity:
+            return known.names
+        # A name that comes within the tick of another leaves the time as it is.
+        is_settled = self._clock_ns() - max(status.st_mtime_ns, status.st_ctime_ns) >= TICK_NS
+        names = frozenset(filter(self._counts(folder), os.listdir(folder)))
+        if is_settled and self._mounts.silent_kind(os.path.realpath(folder)) is None:
+            self._listings[folder] = _Listing(identity, names)
+        return names
 
     def _counts(self, folder: str) -> Callable[[str], bool]:
         def counts(name: str) -> bool:

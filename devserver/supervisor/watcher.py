@@ -131,9 +131,10 @@ class Watcher:
     ) -> None:
         self._notify = notify
         self._native = not poll
-        self._tree = FolderTree(rules, lister=lister, mounts=Mounts.of_this_process())
+        mounts = Mounts.of_this_process()
+        self._tree = FolderTree(rules, lister=lister, mounts=mounts)
         self._checkout = Checkout([str(root.absolute()) for root in roots])
-        self._lookout = Lookout(self._tree, rules, with_events=not poll)
+        self._lookout = Lookout(self._tree, rules, mounts, with_events=not poll)
         self._readable, self._writable = socket.socketpair()
         self._readable.setblocking(False)
         self._writable.setblocking(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from devserver.supervisor.polling import TICK_NS, Mounts, Poller
 
 NOW = 2_000_000_000_000_000_000
 OLD = NOW - 10 * TICK_NS
+LOCAL = Mounts({"/": "ext4"})
 
 
 class Clock:
@@ -29,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def poller(clock: Clock) -> Poller:
-    return Poller(IgnoreRules(), clock_ns=clock)
+    return Poller(IgnoreRules(), mounts=LOCAL, clock_ns=clock)
 
 
 def write(path: Path, text: str, mtime_ns: int = OLD) -> None:
@@ -51,7 +53,7 @@ def test_first_look_is_told_apart(poller: Poller, tmp_path: Path) -> None:
 
 
 def test_where_entries_are_replaced_the_time_counts(clock: Clock, tmp_path: Path) -> None:
-    poller = Poller(IgnoreRules(), replaced={str(tmp_path)}, clock_ns=clock)
+    poller = Poller(IgnoreRules(), mounts=LOCAL, replaced={str(tmp_path)}, clock_ns=clock)
     (tmp_path / "thing-1.0.dist-info").mkdir()
     os.utime(tmp_path, ns=(OLD, OLD))
     followed(poller, tmp_path)
@@ -126,7 +128,9 @@ def test_time_in_the_future_is_named_once(poller: Poller, clock: Clock, tmp_path
     assert named == 1
 
 
-def test_folder_is_its_names(poller: Poller, tmp_path: Path) -> None:
+def test_folder_is_its_names(clock: Clock, tmp_path: Path) -> None:
+    clock.now = time.time_ns()  # within the tick of what is done here
+    poller = Poller(IgnoreRules(), mounts=LOCAL, clock_ns=clock)
     (tmp_path / "a.py").touch()
     followed(poller, tmp_path)
     (tmp_path / "a.py").write_text("changed")
@@ -137,6 +141,55 @@ def test_folder_is_its_names(poller: Poller, tmp_path: Path) -> None:
     assert poller.poll()[0] == {str(tmp_path)}
     (tmp_path / "b.py").rename(tmp_path / "c.py")
     assert poller.poll()[0] == {str(tmp_path)}
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders whose names were read."""
+    folders: list[str] = []
+    listdir = os.listdir
+
+    def note(folder: str) -> list[str]:
+        folders.append(folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", note)
+    return folders
+
+
+def test_names_are_read_again_when_the_time_of_the_folder_moved(
+    poller: Poller, tmp_path: Path, listed: list[str]
+) -> None:
+    os.utime(tmp_path, ns=(OLD, OLD))
+    followed(poller, tmp_path)
+    for _ in range(3):
+        assert poller.poll()[0] == set()
+    assert listed == [str(tmp_path)]
+    (tmp_path / "b.py").touch()
+    os.utime(tmp_path, ns=(OLD + 1, OLD + 1))
+    assert poller.poll()[0] == {str(tmp_path)}
+    (tmp_path / "b.py").unlink()
+    os.utime(tmp_path, ns=(OLD, OLD))  # as rsync does; the kernel's own time tells
+    assert poller.poll()[0] == {str(tmp_path)}
+    assert len(listed) == 3
+    poller.follow([])
+    poller.follow([str(tmp_path)])
+    poller.poll()
+    assert len(listed) == 4
+
+
+def test_names_are_read_each_time_where_the_time_of_a_folder_says_nothing(
+    clock: Clock, tmp_path: Path, listed: list[str]
+) -> None:
+    silent = Poller(IgnoreRules(), mounts=Mounts({"/": "nfs4"}), clock_ns=clock)
+    followed(silent, tmp_path)
+    silent.poll()
+    clock.now = time.time_ns()
+    fresh = Poller(IgnoreRules(), mounts=LOCAL, clock_ns=clock)
+    (tmp_path / "b.py").touch()
+    followed(fresh, tmp_path)
+    fresh.poll()
+    assert listed == [str(tmp_path)] * 4
 
 
 def test_file_becomes_a_folder(poller: Poller, tmp_path: Path) -> None:
