@@ -36,6 +36,7 @@ class Group(StrEnum):
     RELOAD = "Reloading"
     ADDRESS = "Address"
     SERVING = "Serving"
+    ERRORS = "Errors"
     OUTPUT = "Output"
 
 
@@ -134,6 +135,33 @@ class Options:
             "SECONDS",
             read=values.read_seconds,
             toml=(int, float),
+        ),
+    )
+    console: bool = field(
+        default=True,
+        metadata=_asked(Group.ERRORS, "A prompt in error pages, on loopback only.", read=values.read_switch),
+    )
+    editor: str | None = field(
+        default=None,
+        metadata=_asked(Group.ERRORS, "Opens the code that error pages show.", "EDITOR", default="found"),
+    )
+    framework_errors: bool = field(
+        default=False,
+        metadata=_asked(Group.ERRORS, "The framework's error page comes first.", read=values.read_switch),
+    )
+    full_tracebacks: bool = field(
+        default=False,
+        metadata=_asked(Group.ERRORS, "List the calls in libraries too.", read=values.read_switch),
+    )
+    slow_callbacks: float = field(
+        default=0.0,
+        metadata=_asked(
+            Group.ERRORS,
+            "Name what holds up the event loop longer.",
+            "SECONDS",
+            read=values.read_seconds,
+            toml=(int, float),
+            default="off",
         ),
     )
     access_log: bool = field(

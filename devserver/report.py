@@ -120,3 +120,4 @@ class Report:
     request: RequestFacts | None = None
     versions: tuple[tuple[str, str], ...] = ()  # ("Python", "3.12.1"), ("Django", "5.2")
     detail: str = ""  # a sentence below the title, where there is one
+    id: str = ""  # by which a page asks for what was kept of it (`kept.py`); "" where nothing was

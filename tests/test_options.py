@@ -38,7 +38,7 @@ def test_the_list_of_options_is_the_promised_one() -> None:
     assert {flag for option in OPTIONS for flag in option.flags if not flag.startswith("--no-")} == {
         "TARGET", "--reload", "--host", "--port", "--interface", "--factory", "--app-dir", "--static", "--reload-dir",
         "--reload-include", "--reload-exclude", "--checkpoints", "--poll", "--env-file", "--allowed-host", "--threads", "--grace",
-        "--access-log", "--color",
+        "--access-log", "--color", "--console", "--editor", "--framework-errors", "--full-tracebacks", "--slow-callbacks",
     }  # fmt: skip
 
 
