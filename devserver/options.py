@@ -161,7 +161,6 @@ class Options:
             "SECONDS",
             read=values.read_seconds,
             toml=(int, float),
-            default="off",
         ),
     )
     access_log: bool = field(

@@ -67,6 +67,13 @@ Serving:
   --threads N                 WSGI requests at a time.  [64]
   --grace SECONDS             Time to finish for requests in flight.  [2]
 
+Errors:
+  --[no-]console              A prompt in error pages, on loopback only.  [on]
+  --editor EDITOR             Opens the code that error pages show.  [found]
+  --framework-errors          The framework's error page comes first.
+  --full-tracebacks           List the calls in libraries too.
+  --slow-callbacks SECONDS    Name what holds up the event loop longer.  [0]
+
 Output:
   --[no-]access-log           One line per request.  [on]
   --color auto|always|never   auto honours NO_COLOR, FORCE_COLOR.  [auto]

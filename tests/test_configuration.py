@@ -196,7 +196,7 @@ def test_wrong_values_have_a_hint(tmp_path: Path) -> None:
         ("prot", "did you mean `port`?"),
         ("reload_dir", "did you mean `reload-dir`"),
         ("Host", "did you mean `host`?"),
-        ("workers", "known keys: target, interface"),
+        ("quux", "known keys: target, interface"),
     ],
 )
 def test_unknown_keys_get_close_matches(tmp_path: Path, key: str, hint: str) -> None:

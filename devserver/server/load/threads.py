@@ -3,8 +3,8 @@
 Runs in the server while it loads. Linux: through /proc. OpenBLAS, numpy's library, stops its threads before a fork by itself and
 starts them again when they are needed, and numexpr starts its own again in a process that is not the one that started them: such
 threads may stand. They are told from others by what they wait for: a futex within the library's own data. While they compute,
-OpenBLAS's for some 100 ms after, they wait for nothing and cannot be told from others. jemalloc (within pyarrow) has its background
-thread do without a fork as well, and gives it a name.
+OpenBLAS's for some 100 ms after, they wait for nothing and cannot be told from others: so they get a moment to come to rest.
+jemalloc (within pyarrow) has its background thread do without a fork as well, and gives it a name.
 
 Rules that hold: nothing of the user's is called, not even a property.
 """
@@ -15,7 +15,9 @@ import functools
 import os
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
+from enum import Enum, auto
 from types import CodeType, FrameType, FunctionType, MethodType
 
 from devserver.server.load.descriptors import read_all
@@ -23,13 +25,20 @@ from devserver.server.load.mappings import Mappings
 from devserver.server.load.ownership import is_library_frame, is_own_code
 from devserver.source import display_path
 
-_listdir = os.listdir  # before the recorder or the user's libraries replace it
+_listdir, _sleep, _clock = (
+    os.listdir,
+    time.sleep,
+    time.monotonic,
+)  # before the recorder or the user's libraries replace them
 _FUTEX_CALLS: dict[str, frozenset[bytes]] = {
     "x86_64": frozenset({b"202", b"449", b"455"}),
     "aarch64": frozenset({b"98", b"449", b"455"}),
 }
 """By machine: the numbers of futex, futex_waitv and futex_wait."""
 _FORKING_NAMES = frozenset({"jemalloc_bg_thd"})
+REST_S = 0.3
+"""What threads that compute get to come to rest, all in all in one process: who computes on and on costs a load no more."""
+_REST_STEP_S = 0.004
 _FUTEX = _FUTEX_CALLS.get(os.uname().machine, frozenset())
 
 
@@ -54,7 +63,7 @@ def running_threads(known: Collection[int], mappings: Mappings) -> Iterator[str]
             continue  # ended, and not taken off the list yet
         others = others.difference({native_id})
         yield f"a thread runs ({_target_name(thread, state)})"
-    foreign = [task for task in others if not _comes_back(task, mappings)]
+    foreign = _foreign(others, mappings)
     if not foreign:
         return
     unlisted = [frame for ident, frame in sys._current_frames().items() if ident not in idents]
@@ -81,22 +90,62 @@ def _name(task: int) -> str:
         return ""
 
 
-def _comes_back(task: int, mappings: Mappings) -> bool:
-    if _name(task) in _FORKING_NAMES:
+class _Patience:
+    """What is left of REST_S in this process: one that continues from another has its own."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._left_s = 0.0
+
+    def wait(self) -> bool:
+        """Wait one step; false if there is no time left."""
+        if self._pid != os.getpid():
+            self._pid, self._left_s = os.getpid(), REST_S
+        if self._left_s <= 0:
+            return False
+        began = _clock()
+        _sleep(_REST_STEP_S)
+        self._left_s -= _clock() - began
         return True
+
+
+_patience = _Patience()
+
+
+class _Fork(Enum):
+    """What a fork means for a native thread."""
+
+    HARMLESS = auto()  # its library sees to it, or it has ended
+    FATAL = auto()
+    UNKNOWN = auto()  # it runs, so nobody can tell
+
+
+def _foreign(tasks: Collection[int], mappings: Mappings) -> list[int]:
+    """Those of `tasks` that a fork would lose. Waits for those that run, where they may be such that could be told at rest."""
+    while True:
+        found = {task: _after_a_fork(task, mappings) for task in tasks}
+        if _Fork.UNKNOWN not in found.values() or _Fork.FATAL in found.values() or not _patience.wait():
+            return [task for task, fork in found.items() if fork is not _Fork.HARMLESS]
+
+
+def _after_a_fork(task: int, mappings: Mappings) -> _Fork:
+    if _name(task) in _FORKING_NAMES:
+        return _Fork.HARMLESS
     libraries = mappings.forking_libraries()
     if not libraries:
-        return False
+        return _Fork.FATAL
     try:
         call = read_all(f"/proc/self/task/{task}/syscall").split()
     except FileNotFoundError:  # the thread has ended, or the kernel does not tell
-        return task not in native_threads()
+        return _Fork.FATAL if task in native_threads() else _Fork.HARMLESS
     except OSError:
-        return False
-    if len(call) < 2 or call[0] not in _FUTEX:  # b"running" among others
-        return False
+        return _Fork.FATAL
+    if call[:1] == [b"running"]:
+        return _Fork.UNKNOWN
+    if len(call) < 2 or call[0] not in _FUTEX:
+        return _Fork.FATAL
     address = int(call[1], 16)
-    return any(address in library for library in libraries)
+    return _Fork.HARMLESS if any(address in library for library in libraries) else _Fork.FATAL
 
 
 def _target_name(thread: threading.Thread, state: dict[str, object]) -> str:

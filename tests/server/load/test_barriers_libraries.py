@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from devserver.server.load import threads
+from devserver.server.load.mappings import Mappings
 from tests.server.load.probing import probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's /proc")
 
 
-# OpenBLAS's threads wait in a loop for a while after they have computed; then they sleep, and can be told from others.
+# OpenBLAS's threads wait in a loop for a while after they have computed; then they sleep, and can be told from others. What is
+# tested with `until_idle` does not need the moment that the server gives them.
 IDLE = r"""
 def until_idle():
     import os, time
@@ -38,6 +42,47 @@ def test_numpy(tmp_path: Path) -> None:
 def test_numpy_that_has_computed(tmp_path: Path) -> None:
     found = probe(tmp_path, IDLE + "matrix = numpy.ones((400, 400)); product = matrix @ matrix; until_idle()")
     assert found.asked == ()
+
+
+def test_numpy_that_computes(tmp_path: Path) -> None:
+    """Its threads cannot be told from others before they have come to rest: that is waited for."""
+    found = probe(tmp_path, IDLE + "matrix = numpy.ones((400, 400)); product = matrix @ matrix")
+    assert found.asked == ()
+
+
+class Numpy(Mappings):
+    """OpenBLAS's data at one address."""
+
+    def forking_libraries(self) -> tuple[range, ...]:
+        return (range(4096, 8192),)
+
+
+FUTEX = b"202 0x1010 0x80 0x2"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of futex is x86-64's")
+@pytest.mark.parametrize(
+    ("said", "foreign"),
+    [
+        ([FUTEX], []),
+        ([b"running\n", b"running\n", FUTEX], []),
+        ([b"running\n", b"0 0x3 0x7 0x1"], [1]),  # it reads a file: none of numpy's
+        ([b"running\n"] * 10_000, [1]),
+    ],
+)
+def test_a_thread_that_runs_gets_a_moment(
+    said: list[bytes], foreign: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_all(path: str) -> bytes:
+        return b"python" if path.endswith("comm") else said.pop(0)
+
+    monkeypatch.setattr(threads, "read_all", read_all)
+    monkeypatch.setattr(threads, "_patience", threads._Patience())
+    assert threads._foreign([1], Numpy()) == foreign
+    if said:  # the moment is over, and there is no other
+        asked = len(said)
+        assert threads._foreign([1], Numpy()) == foreign
+        assert len(said) == asked - 1
 
 
 def test_numexpr(tmp_path: Path) -> None:
