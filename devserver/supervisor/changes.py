@@ -33,7 +33,7 @@ from devserver.readset import (
 from devserver.signatures import ABSENT
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.installed import PATIENCE_S, quiet_in_s, read_installed
-from devserver.supervisor.plan import Decision, Nothing, Refresh, Rules, decide
+from devserver.supervisor.plan import Decision, Nothing, Refresh, Resume, Rules, decide, is_written
 from devserver.supervisor.tree import ServerRecord
 
 SAVE_S = 0.05
@@ -76,6 +76,7 @@ class Changes:
         self._root_reads = ReadSet()
         self._last: ServerRecord | None = None
         self._recent: dict[str, float] = {}  # what changed since the load began, and when
+        self._own: set[str] = set()  # what the load wrote and somebody has touched since
         self._reading = False
         self._unfinished: set[str] = set()
         self._unfinished_until = 0.0
@@ -105,6 +106,7 @@ class Changes:
         if record is not None and record.number == number:
             self._last = record
             self._recent.clear()
+            self._own.clear()
             self._refreshed.clear()
             if record.resumed_at:
                 self._weigh(verify_all(self._chain(record), signer=self._signer), set(), record, recheck=True)
@@ -195,6 +197,10 @@ class Changes:
                 return
         self._unfinished -= touched  # others wait on: they were not looked at
         decision = decide(changes, chain, rules, recheck=recheck)
+        if isinstance(decision, Resume) and (own := self._own - touched):
+            # No reason to resume, but from here on no checkpoint that holds the old state is to be resumed.
+            decision = decide((*changes, *observe(own, chain, signer=self._signer)), chain, rules, recheck=recheck)
+        self._own |= {change.path for change in changes if is_written(change.path, chain)}
         match decision:
             case Nothing():
                 return

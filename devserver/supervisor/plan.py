@@ -190,9 +190,9 @@ def _names_differ(read: Read, change: Change, chain: Sequence[Lookup], rules: Ru
     if then is None or now is None:
         return True
     if then == now:  # the folder itself came or went
-        return not _is_written(change.path, chain)
+        return not is_written(change.path, chain)
     paths = (f"{change.path.rstrip('/')}/{name}" for name in then ^ now)
-    return any(not rules.excluded(path) and not _is_written(path, chain) for path in paths)
+    return any(not rules.excluded(path) and not is_written(path, chain) for path in paths)
 
 
 def _module_differs(read: Read, change: Change, chain: Sequence[Lookup]) -> bool:
@@ -201,10 +201,11 @@ def _module_differs(read: Read, change: Change, chain: Sequence[Lookup]) -> bool
         return False
     # What it finds now tells who did it, or else what is gone: of a folder that the app made others may make a package.
     file = module_file(change.path, change.signature) or module_file(change.path, read.signature)
-    return not _is_written(file, chain)
+    return not is_written(file, chain)
 
 
-def _is_written(path: str, chain: Sequence[Lookup]) -> bool:
+def is_written(path: str, chain: Sequence[Lookup]) -> bool:
+    """Did the app open it for writing?"""
     return any(read.kind is ReadKind.WRITTEN for process in chain for read in process.reads_of(path))
 
 

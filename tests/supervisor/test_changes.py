@@ -332,6 +332,17 @@ def test_what_the_load_wrote_and_somebody_deleted_is_written_again(desk: Desk) -
     assert desk.decisions == [Resume(0, (made,))]
 
 
+def test_what_the_load_wrote_and_somebody_deleted_before_a_save(desk: Desk) -> None:
+    """Seen apart from the save: the next load continues from before the writing all the same, and at once."""
+    made, third = desk.write("made.txt", "made"), desk.write("third.py", "x = 1")
+    written = Read(ReadKind.WRITTEN, made, sign_file(made), position=1)
+    resume_after(desk, [[], [written], [Read(ReadKind.SOURCE, third, sign_file(third), position=2)]])
+    Path(made).unlink()
+    assert desk.sees(made) == []
+    desk.write("third.py", "x = 2")
+    assert desk.sees(third) == [Resume(0, (third,))]
+
+
 def test_a_log_that_the_load_has_open_keeps_no_checkpoint_from_use(desk: Desk) -> None:
     log = desk.write("app.log", "one line")
     reads = [[], [Read(ReadKind.WRITTEN, log, PENDING, position=1)], []]
