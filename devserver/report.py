@@ -50,6 +50,7 @@ class Frame:
     is_user: bool  # the user's code, not a library's
     source: tuple[SourceLine, ...]  # around `line`; empty when there is none
     locals: tuple[Local, ...] = ()
+    unmade: int = 0  # how many more variables there are: their texts are made when somebody asks for them
     within: str = ""  # the quotes of the string in which `source` begins, if it does: a highlighter needs them
     skipped: int = 0  # how many frames were left out between the one before and this one
 
@@ -97,7 +98,11 @@ class RequestFacts:
     url: str
     http_version: str
     client: str
-    headers: tuple[tuple[str, str], ...]  # secrets hidden
+    headers: tuple[tuple[str, str], ...]  # secrets hidden, as in all that follows
+    query: tuple[tuple[str, str], ...] = ()
+    form: tuple[tuple[str, str], ...] = ()  # fields of the body; of a file its name and size
+    cookies: tuple[tuple[str, str], ...] = ()
+    session: tuple[tuple[str, str], ...] = ()  # where the framework offers one
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from types import ModuleType
 
 MODULES = (
     "devserver.server.web.tracebacks",
+    "devserver.server.web.request_facts",
     "devserver.server.web.pages",
     "devserver.terminal_report",
     "devserver.server.web.static",

@@ -59,6 +59,7 @@ from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
+from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lifespan import Lifespan
 from devserver.server.web.lines import STDERR, LineWriter
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
@@ -104,6 +105,8 @@ class ServerProcess:
         self._style = Style(color=configure.color)
         self._integrations = integrations
         self._applicable: tuple[Integration, ...] = ()
+        self._versions: tuple[tuple[str, str], ...] = ()
+        self._kept = KeptErrors()
         self._run = ""
         self._recorder = Recorder(
             on_read=self._send_reads,
@@ -187,7 +190,9 @@ class ServerProcess:
                     integration.prepare()
             loaded = load_target(self._target, self._options, self._integrations)
             self._applicable = applicable(loaded.app, self._integrations, sys.modules)
-            app = self._compose(loaded, integrate(loaded.app, self._applicable))
+            integrated = integrate(loaded.app, self._applicable)
+            self._versions = integrated.versions
+            app = self._compose(loaded, integrated)
             stack.prepare(self._mounts(app))
         except BaseException as error:  # SystemExit and KeyboardInterrupt too
             self._freezer.stop()
@@ -429,7 +434,9 @@ class ServerProcess:
             occasion,
             scope=scope,
             user_roots=(self._target.app_dir, working_folder()),
+            versions=self._versions,
             target=self._target.label,
+            kept=self._kept,
         )
 
     def _show(self, report: Report) -> None:

@@ -10,18 +10,31 @@ from collections.abc import Sequence
 from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
+from devserver.server.web.kept import KeptErrors
 from devserver.terminal import Style
 
 
 def make_report(
-    error: BaseException, occasion: Occasion, *, scope: Scope | None, user_roots: Sequence[str], target: str
+    error: BaseException,
+    occasion: Occasion,
+    *,
+    scope: Scope | None,
+    body: bytes = b"",
+    user_roots: Sequence[str],
+    versions: Sequence[tuple[str, str]] = (),
+    target: str,
+    kept: KeptErrors,
 ) -> Report:
-    """The report of a live exception; `scope` of the request it happened in, if there was one."""
+    """The report of a live exception, kept for its page; `scope` and `body` of the request it happened in, if there was one."""
     with ours_first():
-        from devserver.server.web import tracebacks
+        from devserver.server.web import request_facts, tracebacks
 
-        request = None if scope is None else tracebacks.request_facts(scope)
-        return tracebacks.report_from_exception(error, occasion, request=request, user_roots=user_roots, target=target)
+        request = None if scope is None else request_facts.request_facts(scope, body)
+        examined = tracebacks.examine(
+            error, occasion, request=request, user_roots=user_roots, versions=versions, target=target
+        )
+    kept.keep(examined)
+    return examined.report
 
 
 def text(report: Report, style: Style) -> str:
@@ -35,9 +48,9 @@ def text(report: Report, style: Style) -> str:
 async def answer(report: Report, scope: Scope, send: Send, *, run: str) -> None:
     """Send `report` as the client wants it (page, JSON, text), as the answer to an HTTP request."""
     with ours_first():
-        from devserver.server.web import pages, tracebacks
+        from devserver.server.web import pages, request_facts
 
-        page = pages.render(report, tracebacks.header(scope, b"accept"), run=run)
+        page = pages.render(report, request_facts.header(scope, b"accept"), run=run)
     body = b"" if scope["method"] == "HEAD" else page.body
     await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
     await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,8 @@
-"""A live exception → Report.
+"""A live exception → Report, and the frames that belong to it.
 
-Runs in the server process, in the thread that caught the exception. Rules that hold: the Report holds no live object; its
-size is bounded whatever the exception is (frames, chain, locals, lines); nothing that the exception carries can make this
-raise; columns are characters, not CPython's bytes; our own frames and importlib's are left out, so the user's come first.
+Runs in the server process. Rules that hold: the Report holds no live object; its size is bounded whatever the exception is (frames,
+chain, variables, lines), and so is the time for the reprs; nothing that the exception carries can make this raise; columns are
+characters, not CPython's bytes; our own frames and importlib's are left out, so the user's come first.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from __future__ import annotations
 import difflib
 import itertools
 import platform
+import secrets
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from urllib.parse import quote, unquote_plus
+from types import FrameType, TracebackType
 
 from devserver import hints
 from devserver.errors import DevServerError
-from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
-from devserver.server.web.reprs import CODE, HIDDEN, is_secret, named_repr, safe_repr, shortened
+from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, RequestFacts, SourceLine
+from devserver.server.web.kept import KeptError
+from devserver.server.web.reprs import named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
+from devserver.server.web.variables import MAX_LOCALS, texts, variables
 from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
 
 MAX_FIRST_FRAMES = 20
 MAX_LAST_FRAMES = 40
 MAX_ERRORS = 20
-MAX_LOCALS = 40
 MAX_MESSAGE = 4_000
 MAX_FACT = 400
 
@@ -44,7 +45,20 @@ def report_from_exception(
     versions: Sequence[tuple[str, str]] = (),
     target: str = "",
 ) -> Report:
-    """All that there is to say about `exc`, its chain and its groups, with advice.
+    """The report of `examine`."""
+    return examine(exc, occasion, request=request, user_roots=user_roots, versions=versions, target=target).report
+
+
+def examine(
+    exc: BaseException,
+    occasion: Occasion,
+    *,
+    request: RequestFacts | None = None,
+    user_roots: Sequence[str],
+    versions: Sequence[tuple[str, str]] = (),
+    target: str = "",
+) -> KeptError:
+    """All that there is to say about `exc`, its chain and its groups, with advice; and its frames, alive.
 
     `user_roots` are the folders of the user's code. Reads the sources concerned. Never raises for what `exc` holds.
     """
@@ -54,40 +68,38 @@ def report_from_exception(
     report = Report(
         occasion=occasion,
         title=_one_line(f"{first.type_name}: {first.message}" if first.message else first.type_name),
-        errors=errors,
+        errors=_with_variables(errors, builder.live),
         request=request,
         versions=(("Python", platform.python_version()), *versions),
         detail=_detail(occasion, target, request),
+        id=secrets.token_urlsafe(9),
     )
-    return replace(report, advice=_own_advice(exc) + hints.advise(report, survey(report, user_roots)))
+    report = replace(report, advice=_own_advice(exc) + hints.advise(report, survey(report, user_roots)))
+    return KeptError(report, builder.live)
 
 
-def request_facts(scope: Mapping[str, object]) -> RequestFacts:
-    """What a page may show of an ASGI `http` or `websocket` scope: secrets in headers and query are hidden."""
-    headers = [(_latin(name), _latin(value)) for name, value in _pairs(scope.get("headers"))]
-    host = next((value for name, value in headers if name.lower() == "host"), "")
-    raw_path = scope.get("raw_path")
-    path = _latin(raw_path) if isinstance(raw_path, bytes) else quote(str(scope.get("path") or "/"))
-    query = _latin(scope.get("query_string") or b"")
-    client = scope.get("client")
-    return RequestFacts(
-        method=str(scope.get("method") or "WEBSOCKET"),
-        url=f"{scope.get('scheme') or 'http'}://{host}{path}" + (f"?{_query_without_secrets(query)}" if query else ""),
-        http_version=str(scope.get("http_version") or ""),
-        client=":".join(map(str, client)) if isinstance(client, tuple | list) else "",
-        headers=tuple((name, _header_without_secrets(name, value)) for name, value in headers),
-    )
+Place = tuple[int, int]
+"""The index of an error in the report, and of a frame in the error."""
 
 
-def header(scope: Mapping[str, object], name: bytes) -> str:
-    """The value of a request header of an ASGI scope, several joined by commas (RFC 9110 §5.3); empty without it."""
-    return ", ".join(_latin(value) for key, value in _pairs(scope.get("headers")) if key == name)
+def _with_variables(errors: tuple[ErrorInfo, ...], live: Mapping[Place, FrameType]) -> tuple[ErrorInfo, ...]:
+    """The frames with what is in their variables, as far as time and room go: the user's innermost frames come first."""
+    order = sorted(live, key=lambda place: (not errors[place[0]].frames[place[1]].is_user, place[0], -place[1]))
+    found = {place: variables(live[place].f_locals, live[place].f_code) for place in order}
+    made = texts([variable for place in order for variable in found[place][:MAX_LOCALS]])
+    filled = [list(error.frames) for error in errors]
+    for place in order:
+        those = [text for _ in found[place][:MAX_LOCALS] if (text := next(made)) is not None]
+        frame = filled[place[0]][place[1]]
+        filled[place[0]][place[1]] = replace(frame, locals=tuple(those), unmade=len(found[place]) - len(those))
+    return tuple(replace(error, frames=tuple(frames)) for error, frames in zip(errors, filled, strict=True))
 
 
 class _Builder:
     def __init__(self, user_roots: Sequence[str]) -> None:
         self._user_roots = tuple(user_roots)
         self._user_code = UserCode(user_roots)
+        self.live: dict[Place, FrameType] = {}
 
     def errors(self, exc: BaseException) -> tuple[ErrorInfo, ...]:
         """`exc`, then, depth first, what led to it and what its group holds. Each exception once, also in a circle."""
@@ -103,7 +115,7 @@ class _Builder:
                 break
             seen.add(id(error))
             index = len(infos)
-            infos.append(replace(self._error(error), link=link, parent=parent))
+            infos.append(replace(self._error(error, index), link=link, parent=parent))
             following: list[tuple[BaseException, str, int | None]] = []
             if isinstance(error, BaseExceptionGroup):
                 following += [(member, "group", index) for member in error.exceptions]
@@ -114,12 +126,20 @@ class _Builder:
             waiting += reversed(following)
         return tuple(infos)
 
-    def _error(self, exc: BaseException) -> ErrorInfo:
+    def _error(self, exc: BaseException, index: int) -> ErrorInfo:
         type_name = _type_name(type(exc))
-        frames = self._frames(exc.__traceback__)
+        entries, skipped = _shown(exc.__traceback__)
+        frames = tuple(self._frame(entry) for entry in entries)
+        if skipped:
+            frames = (
+                *frames[:MAX_FIRST_FRAMES],
+                replace(frames[MAX_FIRST_FRAMES], skipped=skipped),
+                *frames[MAX_FIRST_FRAMES + 1 :],
+            )
         if isinstance(exc, DevServerError) and not any(frame.is_user for frame in frames):
             # What we say about a target or its surroundings: where in our code we say it helps nobody.
-            type_name, frames = "", ()
+            type_name, frames, entries = "", (), []
+        self.live |= {(index, at): entry.tb_frame for at, entry in enumerate(entries)}
         if isinstance(exc, SyntaxError) and (place := syntax_place(exc)):
             frames = (*frames, self._syntax_frame(place))
         return ErrorInfo(
@@ -129,19 +149,6 @@ class _Builder:
             notes=tuple(_notes(exc)),
             bases=tuple(_type_name(cls) for cls in type(exc).__mro__ if cls is not object),
             facts=tuple(_facts(exc)),
-        )
-
-    def _frames(self, tb: TracebackType | None) -> tuple[Frame, ...]:
-        calls = list(_walk(tb))
-        shown = [entry for entry in calls if not _is_machinery(entry.tb_frame.f_code.co_filename)] or calls
-        skipped = len(shown) - MAX_FIRST_FRAMES - MAX_LAST_FRAMES
-        if skipped <= 0:
-            return tuple(self._frame(entry) for entry in shown)
-        first, *last = shown[-MAX_LAST_FRAMES:]
-        return (
-            *(self._frame(entry) for entry in shown[:MAX_FIRST_FRAMES]),
-            replace(self._frame(first), skipped=skipped),
-            *(self._frame(entry) for entry in last),
         )
 
     def _frame(self, entry: TracebackType) -> Frame:
@@ -158,7 +165,6 @@ class _Builder:
             end_line=end_line,
             column=_column_in(lines, line, positions[2]),
             end_column=_column_in(lines, end_line or line, positions[3]),
-            local_values=tuple(_locals(frame.f_locals, module=code.co_name == "<module>")),
         )
 
     def _syntax_frame(self, place: SyntaxPlace) -> Frame:
@@ -185,7 +191,6 @@ class _Builder:
         end_line: int | None,
         column: int | None,
         end_column: int | None,
-        local_values: tuple[Local, ...] = (),
     ) -> Frame:
         source = excerpt(lines, line, end_line)
         return Frame(
@@ -198,13 +203,22 @@ class _Builder:
             end_column=end_column,
             is_user=path in self._user_code,
             source=source,
-            locals=local_values,
             within=open_quotes(lines, source[0].number) if source else "",
         )
 
 
 def _from_line(frame: Frame) -> tuple[SourceLine, ...]:
     return tuple(line for line in frame.source if line.number >= frame.line)
+
+
+def _shown(tb: TracebackType | None) -> tuple[list[TracebackType], int]:
+    """The calls that are shown, and how many are left out behind the first MAX_FIRST_FRAMES of them."""
+    calls = list(_walk(tb))
+    shown = [entry for entry in calls if not _is_machinery(entry.tb_frame.f_code.co_filename)] or calls
+    skipped = len(shown) - MAX_FIRST_FRAMES - MAX_LAST_FRAMES
+    if skipped <= 0:
+        return shown, 0
+    return [*shown[:MAX_FIRST_FRAMES], *shown[-MAX_LAST_FRAMES:]], skipped
 
 
 def _walk(tb: TracebackType | None) -> Iterator[TracebackType]:
@@ -301,17 +315,6 @@ def _attribute(thing: object, name: str) -> object:
         return None
 
 
-def _locals(values: Mapping[str, object], *, module: bool) -> Iterator[Local]:
-    """The variables of a frame; of a module's only the data, or its imports and functions would fill the page."""
-    names = [name for name in values if not (name.startswith("__") and name.endswith("__"))]
-    if module:
-        names = [name for name in names if not isinstance(values[name], CODE)]
-    for name in names[:MAX_LOCALS]:
-        yield Local(name, named_repr(name, values[name]))
-    if len(names) > MAX_LOCALS:
-        yield Local("…", f"{len(names) - MAX_LOCALS} more")
-
-
 def _detail(occasion: Occasion, target: str, request: RequestFacts | None) -> str:
     match occasion:
         case Occasion.LOAD:
@@ -327,31 +330,3 @@ def _detail(occasion: Occasion, target: str, request: RequestFacts | None) -> st
 
 def _one_line(text: str) -> str:
     return shortened(" ".join(text.split()), 200)
-
-
-def _latin(value: object) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _pairs(headers: object) -> Iterator[tuple[object, object]]:
-    if isinstance(headers, list | tuple):
-        for pair in headers:
-            if isinstance(pair, list | tuple) and len(pair) == 2:
-                yield pair[0], pair[1]
-
-
-def _header_without_secrets(name: str, value: str) -> str:
-    if is_secret(name):
-        return HIDDEN
-    if name.lower() in {"referer", "origin"} and "?" in value:
-        url, _, query = value.partition("?")
-        return f"{url}?{_query_without_secrets(query)}"
-    return shortened(value, 1_000)
-
-
-def _query_without_secrets(query: str) -> str:
-    fields = [field.partition("=") for field in query.split("&")]
-    shown = [
-        (name, equals, HIDDEN if value and is_secret(unquote_plus(name)) else value) for name, equals, value in fields
-    ]
-    return shortened("&".join("".join(field) for field in shown), 1_000)

@@ -15,10 +15,11 @@ import pytest
 
 from devserver.errors import TargetError
 from devserver.messages import LoadFailed, decode, encode
-from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report
+from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts
 from devserver.server.web import tracebacks
 from devserver.server.web.reprs import HIDDEN
-from devserver.server.web.tracebacks import header, report_from_exception, request_facts
+from devserver.server.web.tracebacks import examine, report_from_exception
+from devserver.server.web.variables import MAX_LOCALS
 
 Fail = Callable[..., Report]
 
@@ -359,9 +360,37 @@ def test_locals(fail: Fail) -> None:
 
 def test_many_locals_are_counted(fail: Fail) -> None:
     report = fail(app="".join(f"v{number} = {number}\n" for number in range(100)) + "1 / 0\n")
-    values = report.errors[0].frames[-1].locals
-    assert len(values) == tracebacks.MAX_LOCALS + 1
-    assert values[-1].value == f"{100 - tracebacks.MAX_LOCALS} more"
+    frame = report.errors[0].frames[-1]
+    assert len(frame.locals) == MAX_LOCALS
+    assert frame.unmade == 100 - MAX_LOCALS
+
+
+def test_the_users_innermost_frames_come_first(fail: Fail) -> None:
+    calls = "".join(
+        f"def call{number}():\n    texts = {{n: 'x' * 200 for n in range(20)}}; more = dict(texts)\n    call{number + 1}()\n"
+        for number in range(59)
+    )
+    report = fail(app=f"{calls}def call59():\n    inner = 1\n    1 / 0\ncall0()\n")
+    frames = report.errors[0].frames
+    assert frames[-1].locals == (Local("inner", "1"),)
+    assert frames[-2].unmade == 0
+    outermost = next(frame for frame in frames if frame.function == "call0")
+    assert outermost.locals == ()
+    assert outermost.unmade == 2
+
+
+def test_frames_are_kept_alive(fail: Fail) -> None:
+    def view(cart: str) -> None:
+        raise ValueError(cart)
+
+    try:
+        view("full")
+    except ValueError as error:
+        examined = examine(error, Occasion.REQUEST, user_roots=[str(Path(__file__).parent)])
+    places = {examined.report.errors[i].frames[j].function: frame for (i, j), frame in examined.frames.items()}
+    qualname = "test_frames_are_kept_alive.<locals>.view"
+    assert places[qualname].f_locals["cart"] == "full"
+    assert len(examined.report.id) == 12
 
 
 # --- advice that looks at the folders ---
@@ -432,52 +461,7 @@ def test_a_report_travels(fail: Fail) -> None:
     assert decode(encode(message)) == message
 
 
-# --- requests ---
-
-SCOPE: dict[str, object] = {
-    "type": "http",
-    "method": "POST",
-    "scheme": "http",
-    "http_version": "1.1",
-    "path": "/é/",
-    "raw_path": b"/%C3%A9/",
-    "query_string": b"page=2&token=abc&password=&api%5Fkey=x",
-    "client": ("127.0.0.1", 51234),
-    "headers": [
-        (b"host", b"localhost:8000"),
-        (b"cookie", b"sessionid=abc"),
-        (b"authorization", b"Basic abc"),
-        (b"x-api-key", b"abc"),
-        (b"referer", b"http://localhost:8000/reset?token=abc"),
-        (b"accept", b"text/html"),
-        (b"accept", b"*/*;q=0.1"),
-        (b"x-odd", b"\xff<b>"),
-    ],
-}
-
-
-def test_request_facts() -> None:
-    facts = request_facts(SCOPE)
-    assert facts.method == "POST"
-    assert facts.url == f"http://localhost:8000/%C3%A9/?page=2&token={HIDDEN}&password=&api%5Fkey={HIDDEN}"
-    assert facts.client == "127.0.0.1:51234"
-    headers = dict(facts.headers)
-    assert headers["cookie"] == headers["authorization"] == headers["x-api-key"] == HIDDEN
-    assert headers["referer"] == f"http://localhost:8000/reset?token={HIDDEN}"
-    assert headers["x-odd"] == "ÿ<b>"
-    assert "abc" not in repr(facts)
-
-
-def test_request_facts_of_next_to_nothing() -> None:
-    facts = request_facts({"type": "websocket", "path": "/é"})
-    assert (facts.method, facts.url, facts.client, facts.headers) == ("WEBSOCKET", "http:///%C3%A9", "", ())
-
-
 def test_the_request_is_named_in_the_report() -> None:
-    report = report_from_exception(ValueError("x"), Occasion.REQUEST, request=request_facts(SCOPE), user_roots=[])
-    assert report.detail.startswith("while answering POST http://localhost:8000/%C3%A9/?page=2")
-
-
-def test_header() -> None:
-    assert header(SCOPE, b"accept") == "text/html, */*;q=0.1"
-    assert header(SCOPE, b"none") == header({}, b"accept") == ""
+    facts = RequestFacts("POST", "http://localhost:8000/x?page=2", "1.1", "", ())
+    report = report_from_exception(ValueError("x"), Occasion.REQUEST, request=facts, user_roots=[])
+    assert report.detail.startswith("while answering POST http://localhost:8000/x?page=2")

@@ -1,0 +1,114 @@
+"""What a page may show of a request. Runs in the server.
+
+Rules that hold: whatever bears the name of a secret is hidden, wherever it stands; sizes are bounded; nothing that a client sent,
+or a framework put into the scope, makes this raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from itertools import islice
+from urllib.parse import parse_qsl, quote, unquote_plus
+
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.http import parse_cookie
+
+from devserver.report import RequestFacts
+from devserver.server.web.reprs import HIDDEN, is_secret, named_repr, shortened
+
+MAX_VALUE = 1_000
+MAX_FIELDS = 100
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+"""Media types of bodies whose fields are shown."""
+
+
+def request_facts(scope: Mapping[str, object], body: bytes = b"") -> RequestFacts:
+    """Of an ASGI `http` or `websocket` scope. `body`: what is known of the request's, from its beginning."""
+    headers = [(_latin(name), _latin(value)) for name, value in _pairs(scope.get("headers"))]
+    host = next((value for name, value in headers if name.lower() == "host"), "")
+    raw_path = scope.get("raw_path")
+    path = _latin(raw_path) if isinstance(raw_path, bytes) else quote(str(scope.get("path") or "/"))
+    query = _latin(scope.get("query_string") or b"")
+    client = scope.get("client")
+    return RequestFacts(
+        method=str(scope.get("method") or "WEBSOCKET"),
+        url=f"{scope.get('scheme') or 'http'}://{host}{path}" + (f"?{_query_without_secrets(query)}" if query else ""),
+        http_version=str(scope.get("http_version") or ""),
+        client=":".join(map(str, client)) if isinstance(client, tuple | list) else "",
+        headers=tuple((name, _header_without_secrets(name, value)) for name, value in headers),
+        query=_fields(parse_qsl(query, keep_blank_values=True)),
+        form=_fields(_form(header(scope, b"content-type"), body)),
+        cookies=_fields(_cookies(header(scope, b"cookie"))),
+        session=_session(scope.get("session")),
+    )
+
+
+def header(scope: Mapping[str, object], name: bytes) -> str:
+    """The value of a request header of an ASGI scope, several joined by commas (RFC 9110 §5.3); empty without it."""
+    return ", ".join(_latin(value) for key, value in _pairs(scope.get("headers")) if key == name)
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (shortened(name, MAX_VALUE), HIDDEN if value and is_secret(name) else shortened(value, MAX_VALUE))
+        for name, value in islice(pairs, MAX_FIELDS)
+    )
+
+
+def _cookies(text: str) -> Iterator[tuple[str, str]]:
+    yield from parse_cookie(text.encode("latin-1", "replace").decode("utf-8", "replace")).items(multi=True)
+
+
+def _form(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
+    media_type, options = parse_options_header(content_type)
+    if not body or media_type not in FORMS:
+        return
+    try:
+        parser = FormDataParser(stream_factory=lambda *_: BytesIO())  # a temporary file would outlive the request
+        _, form, files = parser.parse(BytesIO(body), media_type, len(body), options)
+    except Exception:  # cut short, or no form at all: the app has told
+        return
+    yield from form.items(multi=True)
+    for name, file in files.items(multi=True):
+        yield name, f"file {file.filename}, {len(file.stream.read())} bytes"
+
+
+def _session(session: object) -> tuple[tuple[str, str], ...]:
+    """Of a mapping, as Starlette and Channels put into the scope. One that is not loaded yet may do anything when it is asked."""
+    if not isinstance(session, Mapping):
+        return ()
+    try:
+        items = list(islice(session.items(), MAX_FIELDS))
+    except Exception:
+        return ()
+    return tuple((shortened(str(name), MAX_VALUE), named_repr(name, value)) for name, value in items)
+
+
+def _latin(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _pairs(headers: object) -> Iterator[tuple[object, object]]:
+    if isinstance(headers, list | tuple):
+        for pair in headers:
+            if isinstance(pair, list | tuple) and len(pair) == 2:
+                yield pair[0], pair[1]
+
+
+def _header_without_secrets(name: str, value: str) -> str:
+    if is_secret(name):
+        return HIDDEN
+    if name.lower() in {"referer", "origin"} and "?" in value:
+        url, _, query = value.partition("?")
+        return f"{url}?{_query_without_secrets(query)}"
+    return shortened(value, MAX_VALUE)
+
+
+def _query_without_secrets(query: str) -> str:
+    fields = [field.partition("=") for field in query.split("&")]
+    shown = [
+        (name, equals, HIDDEN if value and is_secret(unquote_plus(name)) else value) for name, equals, value in fields
+    ]
+    return shortened("&".join("".join(field) for field in shown), MAX_VALUE)
