@@ -66,7 +66,7 @@ def _form(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     if not body or media_type not in FORMS:
         return
     try:
-        parser = FormDataParser(stream_factory=lambda *_: BytesIO())  # a temporary file would outlive the request
+        parser = FormDataParser(stream_factory=lambda **_: BytesIO())  # a temporary file would outlive the request
         _, form, files = parser.parse(BytesIO(body), media_type, len(body), options)
     except Exception:  # cut short, or no form at all: the app has told
         return
