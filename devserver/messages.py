@@ -1,4 +1,4 @@
-"""All that supervisor and server say to each other, and its framing.
+"""All that the supervisor and the processes below it say to each other, and its framing.
 
 One Unix stream socket between the supervisor and each process; one message per line of JSON:
 `{"type": "Drain", "grace_s": 2.0}`.
@@ -133,6 +133,18 @@ class TerminalGranted(NamedTuple):
     """The debugger prompt may read: no one else does."""
 
 
+# --- supervisor → launcher ---
+
+
+class LaunchEditor(NamedTuple):
+    """Open this place, by `Options.editor`. The only message a launcher gets."""
+
+    editor: str | None
+    path: str  # absolute
+    line: int  # 1-based, as the column
+    column: int
+
+
 # --- server → supervisor ---
 
 
@@ -213,6 +225,14 @@ class TerminalReleased(NamedTuple):
     pass
 
 
+class EditorWanted(NamedTuple):
+    """A person at an error page wants to see this place in the editor."""
+
+    path: str
+    line: int = 1  # 1-based, as the column
+    column: int = 1
+
+
 class OutputLeft(NamedTuple):
     """At its end: what a halted terminal, or a full pipe, had not taken yet."""
 
@@ -221,7 +241,7 @@ class OutputLeft(NamedTuple):
 
 
 class Noticed(NamedTuple):
-    """One line for the terminal."""
+    """One line for the terminal. A launcher says it too."""
 
     text: str
     warning: bool = False
@@ -240,6 +260,7 @@ Message = (
     | Drain
     | RefreshFiles
     | TerminalGranted
+    | LaunchEditor
     | ReadsRecorded
     | ImportsRecorded
     | CheckpointFrozen
@@ -251,6 +272,7 @@ Message = (
     | ExclusiveHeld
     | TerminalWanted
     | TerminalReleased
+    | EditorWanted
     | OutputLeft
     | Noticed
 )

@@ -143,7 +143,13 @@ class Options:
     )
     editor: str | None = field(
         default=None,
-        metadata=_asked(Group.ERRORS, "Opens the code that error pages show.", "EDITOR", default="found"),
+        metadata=_asked(
+            Group.ERRORS,
+            "Opens the code that error pages show.",
+            "EDITOR",
+            read=values.read_command,
+            default="found",
+        ),
     )
     framework_errors: bool = field(
         default=False,
@@ -296,6 +302,18 @@ Without TARGET, in this order: `target` in `pyproject.toml`; `manage.py`; `app.p
 then in packages, if there is only one such. The banner says what was chosen and why.
 
 A function that needs no argument can be no app: it is called, with or without `--factory`.
+
+## EDITOR
+
+| Written | Opened |
+| --- | --- |
+| `vscode`, `cursor`, `pycharm`, `zed`, `subl`, `vim` … | The editor of that name or command, at line and column. |
+| `'code --new-window'` | The same, with flags of yours before the place. |
+| `'myed +{{line}}:{{column}} {{file}}'` | Any command; what stands in braces is filled in. No shell sees it. |
+| `myed` | A command that devserver does not know: it gets the file alone. |
+| `none` | Nothing. |
+
+Without EDITOR it is found: [Editor](errors.md#editor) tells how.
 """
 
 if __name__ == "__main__":

@@ -32,6 +32,18 @@ def read_text(text: str, base: str) -> str:
     return text
 
 
+def read_command(text: str, base: str) -> str:
+    """Words that can be taken apart as a shell does it."""
+    import shlex
+
+    command = read_text(text, base).strip()
+    try:
+        shlex.split(command)
+    except ValueError as error:
+        raise UnreadableError("not a command", f"as a shell reads it: {error}".lower()) from None
+    return command
+
+
 def read_switch(text: str, base: str) -> bool:
     word = text.strip().lower()
     if word not in _ON + _OFF:

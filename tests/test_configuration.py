@@ -131,6 +131,8 @@ def test_the_nearest_pyproject_counts(tmp_path: Path) -> None:
         ("host", "::1", "::1"),
         ("host", "localhost", "localhost"),
         ("allowed_host", "[::1]", ("::1",)),
+        ("editor", " code -n ", "code -n"),
+        ("editor", "myed '{file} {line}'", "myed '{file} {line}'"),
     ],
 )
 def test_values(tmp_path: Path, name: str, text: str, expected: object) -> None:
@@ -170,6 +172,8 @@ def test_values(tmp_path: Path, name: str, text: str, expected: object) -> None:
         ({"static": ("static=.",)}, {}, "", "--static static=.: not of the form /url=folder"),
         ({"static": ("/s=",)}, {}, "", "--static /s=: not of the form /url=folder"),
         ({"static": ("/s=missing",)}, {}, "", "--static /s=missing: no such folder"),
+        ({"editor": "code 'x"}, {}, "", "--editor code 'x: not a command"),
+        ({"editor": " "}, {}, "", "--editor  : empty"),
         ({}, {}, 'static = ["/s=missing"]', "static = /s=missing in {file}: no such folder"),
     ],
 )

@@ -64,6 +64,13 @@ class ReadStack:
     status: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenEditor:
+    path: str
+    line: int
+    column: int
+
+
 class Notice(Enum):
     """What a person is told; the words are `console`'s."""
 
@@ -95,5 +102,16 @@ class Exit:
 
 
 Command = (
-    SpawnRoot | RetireRoot | Resume | LetServe | LetDrain | KillServer | Refresh | StartTimer | ReadStack | Tell | Exit
+    SpawnRoot
+    | RetireRoot
+    | Resume
+    | LetServe
+    | LetDrain
+    | KillServer
+    | Refresh
+    | StartTimer
+    | ReadStack
+    | OpenEditor
+    | Tell
+    | Exit
 )

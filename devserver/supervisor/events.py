@@ -100,6 +100,15 @@ class PromptClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class EditorAsked:
+    """Somebody clicked at a frame of an error page. Lines and columns are 1-based."""
+
+    path: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     timer: Timer
     server: int = 0
@@ -125,6 +134,7 @@ Event = (
     | RefreshDecided
     | PromptOpened
     | PromptClosed
+    | EditorAsked
     | TimerFired
     | StopAsked
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import assert_never
 
+from devserver.channel import Channel
 from devserver.configuration import read_env_file
 from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
@@ -31,6 +32,7 @@ from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
 from devserver.supervisor.ignore import IgnoreRules
 from devserver.supervisor.installed import installed_folders
+from devserver.supervisor.launches import Launches
 from devserver.supervisor.listener import Listener, bind
 from devserver.supervisor.pace import Pace
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
@@ -113,6 +115,7 @@ class Supervisor:
             call_later=self._call_later,
             installed=self._installed,
         )
+        self._launches = Launches(options.editor, notice=self._notice)
         self._tree = Tree(
             root,
             self._configure,
@@ -121,6 +124,7 @@ class Supervisor:
             on_activity=self._pace.in_use,
             notice=self._notice,
             on_output=self._console.pass_on,
+            spare=self._launches.holds,
         )
         self._tree.listen_on(listener.sockets)
 
@@ -174,9 +178,10 @@ class Supervisor:
     def _wanted_descriptors(self) -> dict[int, tuple[int, Callable[[], None]]]:
         read = selectors.EVENT_READ
         wanted: dict[int, tuple[int, Callable[[], None]]] = {self._signals.fileno(): (read, self._signals_came)}
-        for channel in self._tree.channels():
-            mask = read | (selectors.EVENT_WRITE if channel.wants_write else 0)
-            wanted[channel.fileno()] = (mask, _Attend(self._tree, channel))
+        for processes in (self._tree, self._launches):
+            for channel in processes.channels():
+                mask = read | (selectors.EVENT_WRITE if channel.wants_write else 0)
+                wanted[channel.fileno()] = (mask, _Attend(processes, channel))
         if self._watcher is not None:
             wanted[self._watcher.fileno()] = (read, self._files_came)
         if (keyboard := self._console.keyboard) is not None and self._console.reads_keys and not self._state.prompt:
@@ -230,6 +235,7 @@ class Supervisor:
                     self._key(Key.RESUME)
                 case signal.SIGCHLD:
                     self._tree.reap_roots()
+                    self._launches.reap()
                 case signal.SIGCONT:
                     self._look_for_foreground()
                 case signal.SIGWINCH:
@@ -411,6 +417,8 @@ class Supervisor:
                     status or 0, text, user_roots=user_roots(self._target), detail=detail, loading=True
                 )
                 self._events.append(events.StackRead(number, report))
+            case commands.OpenEditor(path=path, line=line, column=column):
+                self._launches.open(path, line, column)
             case commands.Tell():
                 self._announcer.tell(command, tree.servers.get(command.server), tree.last_words.get(command.server, ""))
             case commands.Exit(code=code):
@@ -448,6 +456,7 @@ class Supervisor:
             self._watcher.close()
         self._listener.close()
         self._tree.close(_END_S)
+        self._launches.close()
         self._console.close()
         self._selector.close()
         signal.set_wakeup_fd(-1)
@@ -472,12 +481,12 @@ def _places(reads: Sequence[Read]) -> list[str]:
 class _Attend:
     """Attend to one channel. Equal for equal channels, so that the selector is not told anew each turn."""
 
-    def __init__(self, tree: Tree, channel: object) -> None:
-        self._tree = tree
+    def __init__(self, processes: Tree | Launches, channel: Channel) -> None:
+        self._processes = processes
         self._channel = channel
 
     def __call__(self) -> None:
-        self._tree.attend(self._channel)  # type: ignore[arg-type]
+        self._processes.attend(self._channel)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Attend) and other._channel is self._channel

@@ -27,6 +27,7 @@ from devserver.supervisor.commands import (
     LetDrain,
     LetServe,
     Notice,
+    OpenEditor,
     ReadStack,
     Refresh,
     Resume,
@@ -37,6 +38,7 @@ from devserver.supervisor.commands import (
 )
 from devserver.supervisor.events import (
     Began,
+    EditorAsked,
     Ended,
     Event,
     Loaded,
@@ -173,6 +175,8 @@ def advance(state: State, event: Event) -> Step:
             return _prompt_opened(state, event.server)
         case PromptClosed():
             return _prompt_closed(state, event.server)
+        case EditorAsked(path=path, line=line, column=column):
+            return state, [OpenEditor(path, line, column)]  # whichever server's page it was, an old one's too
         case _:
             assert_never(event)
 

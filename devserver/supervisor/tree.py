@@ -25,6 +25,7 @@ from devserver.messages import (
     Configure,
     ConnectionsHandedOver,
     Drain,
+    EditorWanted,
     ExclusiveHeld,
     ImportsRecorded,
     KillServer,
@@ -92,7 +93,10 @@ class ServerRecord:
 
 
 class Tree:
-    """All processes of the command. `emit` takes the events; `on_reads` is told when a server has read more."""
+    """All processes of the command. `emit` takes the events; `on_reads` is told when a server has read more.
+
+    `spare` names the children of the supervisor that are not the tree's to kill.
+    """
 
     def __init__(
         self,
@@ -104,6 +108,7 @@ class Tree:
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
         on_output: Callable[[int, str], None],
+        spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
         self._emit = emit
@@ -111,6 +116,7 @@ class Tree:
         self._on_activity = on_activity
         self._notice = notice
         self._on_output = on_output
+        self._spare = spare
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
         self._chain = Chain()
@@ -248,7 +254,7 @@ class Tree:
             root.channel.close()  # all at once, then wait for each
         for root in self._roots:
             root.process.abandon(deadline_s)
-        processes.kill_all_below()
+        processes.kill_all_below(spare=self._spare)
 
     # --- what processes say ---
 
@@ -273,7 +279,7 @@ class Tree:
                 self._checkpoint_said(root, message)
             self._roots.remove(root)
             root.channel.close()
-            processes.kill_all_below(spare=lambda pid: any(pid == other.process.pid for other in self._roots))
+            processes.kill_all_below(spare=self._is_spared)
             for number in list(root.servers):
                 self._forget(number)
             self._chain.forget_below(root.checkpoint)
@@ -281,6 +287,9 @@ class Tree:
                 self._root = None
                 self._chain.leave()
                 self._emit(events.RootEnded(status))
+
+    def _is_spared(self, pid: int) -> bool:
+        return any(pid == root.process.pid for root in self._roots) or self._spare(pid)
 
     def _checkpoint_said(self, root: RootRecord | None, message: Message) -> None:
         match message:
@@ -367,6 +376,8 @@ class Tree:
                 self._emit(events.PromptOpened(server.number))
             case TerminalReleased():
                 self._emit(events.PromptClosed(server.number))
+            case EditorWanted(path=path, line=line, column=column):
+                self._emit(events.EditorAsked(path, line, column))
             case OutputLeft(fd=fd, text=text):
                 self._on_output(fd, text)
             case Noticed(text=text, warning=warning):

@@ -313,6 +313,17 @@ def test_a_prompt_whose_process_died_is_closed() -> None:
     assert life.does(commands.Resume) == [commands.Resume(2)]
 
 
+# --- the editor ---
+
+
+@pytest.mark.parametrize("life", [loading(), serving(), serving().after(events.PromptOpened(1))])
+def test_an_editor_is_opened_whatever_else_goes_on(life: Life) -> None:
+    before = life.state
+    life.after(events.EditorAsked("/app/views.py", 12, 5))
+    assert life.commands == [commands.OpenEditor("/app/views.py", 12, 5)]
+    assert life.state == before
+
+
 # --- the end ---
 
 
@@ -343,8 +354,15 @@ def test_a_stop_before_anything_began_ends_at_once() -> None:
 
 def test_after_a_stop_nothing_begins() -> None:
     life = serving().after(events.StopAsked())
-    for event in (events.ResumeDecided(), events.RestartDecided(), events.RootStarted(), events.Loaded(1)):
+    for event in (
+        events.ResumeDecided(),
+        events.RestartDecided(),
+        events.RootStarted(),
+        events.Loaded(1),
+        events.EditorAsked("/app/views.py", 12, 5),
+    ):
         assert not {type(c) for c in life.after(event).commands} & {
+            commands.OpenEditor,
             commands.Resume,
             commands.SpawnRoot,
             commands.LetServe,
@@ -369,6 +387,7 @@ EVENTS: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.RefreshDecided, st.just(("a.css",))),
     st.builds(events.PromptOpened, NUMBERS),
     st.builds(events.PromptClosed, NUMBERS),
+    st.just(events.EditorAsked("/app/views.py", 12, 5)),
     st.builds(events.TimerFired, st.sampled_from(Timer), NUMBERS),
     st.just(events.StopAsked()),
 )
