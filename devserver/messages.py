@@ -45,6 +45,8 @@ class Configure(NamedTuple):
     bound_hosts: tuple[str, ...]  # the addresses that are listened on
     color: bool = False  # whether the terminal shows colours
     environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
+    page_token: str = ""  # what pages of ours send with all that acts; "" turns that off
+    grant: str = ""  # what opens prompts in error pages, given to who knows the PIN; "" turns them off
 
 
 # --- supervisor → checkpoint, the root being the first ---
@@ -127,6 +129,13 @@ class RefreshFiles(NamedTuple):
     """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
 
     paths: tuple[str, ...]
+
+
+class PinJudged(NamedTuple):
+    """The answer to `PinTried`; they come in the order of the tries."""
+
+    grant: str  # "" if the PIN was wrong
+    left: int  # how many more may be tried
 
 
 class TerminalGranted(NamedTuple):
@@ -233,6 +242,14 @@ class EditorWanted(NamedTuple):
     column: int = 1
 
 
+class PinWanted(NamedTuple):
+    """Somebody at this machine is about to use the console of an error page: show the PIN in the terminal."""
+
+
+class PinTried(NamedTuple):
+    pin: str
+
+
 class OutputLeft(NamedTuple):
     """At its end: what a halted terminal, or a full pipe, had not taken yet."""
 
@@ -259,6 +276,7 @@ Message = (
     | AdoptConnections
     | Drain
     | RefreshFiles
+    | PinJudged
     | TerminalGranted
     | LaunchEditor
     | ReadsRecorded
@@ -273,6 +291,8 @@ Message = (
     | TerminalWanted
     | TerminalReleased
     | EditorWanted
+    | PinWanted
+    | PinTried
     | OutputLeft
     | Noticed
 )

@@ -18,12 +18,13 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from devserver import processes
+from devserver import editors, processes
 from devserver.channel import Channel
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
@@ -31,6 +32,7 @@ from devserver.messages import (
     Configure,
     ConnectionsHandedOver,
     Drain,
+    EditorWanted,
     ImportsRecorded,
     Interface,
     LoadEnded,
@@ -38,6 +40,9 @@ from devserver.messages import (
     Message,
     Noticed,
     OutputLeft,
+    PinJudged,
+    PinTried,
+    PinWanted,
     ReadsRecorded,
     RefreshFiles,
     RequestBegan,
@@ -58,6 +63,7 @@ from devserver.server.load.reads import Recorder
 from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
+from devserver.server.web.error_api import ErrorAPI, Judged, Keys
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lifespan import Lifespan
@@ -107,6 +113,14 @@ class ServerProcess:
         self._applicable: tuple[Integration, ...] = ()
         self._versions: tuple[tuple[str, str], ...] = ()
         self._kept = KeptErrors()
+        self._pins_tried: deque[asyncio.Future[Judged]] = deque()
+        self._error_api = ErrorAPI(
+            self._kept,
+            Keys(configure.page_token, configure.grant),
+            show_pin=lambda: self._send(PinWanted()),
+            judge=self._judge_pin,
+            edit=None if editors.is_off(self._options.editor) else self._edit,
+        )
         self._run = ""
         self._recorder = Recorder(
             on_read=self._send_reads,
@@ -192,6 +206,7 @@ class ServerProcess:
             self._applicable = applicable(loaded.app, self._integrations, sys.modules)
             integrated = integrate(loaded.app, self._applicable)
             self._versions = integrated.versions
+            self._error_api.framework = integrated.name
             app = self._compose(loaded, integrated)
             stack.prepare(self._mounts(app))
         except BaseException as error:  # SystemExit and KeyboardInterrupt too
@@ -228,7 +243,7 @@ class ServerProcess:
             if scope["type"] != "http":
                 await send({"type": "websocket.close", "code": 1013, "reason": "the application is not loaded"})
                 return
-            await reports.answer(report, scope, send, run=self._run)
+            await self._answer_report(report, scope, send)
 
         return App(page, Interface.ASGI, self._target.label, Integrated(name=""), report=report)
 
@@ -306,6 +321,8 @@ class ServerProcess:
             static=self._mounts(app),
             make_report=self._make_report,
             show=self._show,
+            answer=self._answer_report,
+            errors=self._error_api,
             write_request=self._request_writer() if self._options.access_log else None,
             on_static_sent=lambda path, url: self._recorder.sent_static(path),
         )
@@ -316,6 +333,20 @@ class ServerProcess:
         if app.report is not None:
             return []
         return [*(parse_static_option(text, Path.cwd()) for text in self._options.static), *app.integrated.static]
+
+    async def _answer_report(self, report: Report, scope: Scope, send: Send) -> None:
+        await reports.answer(report, scope, send, run=self._run, tools=self._error_api.tools(report, scope))
+
+    def _edit(self, path: str, line: int, column: int) -> None:
+        self._send(EditorWanted(path, line, column))
+
+    def _judge_pin(self, pin: str) -> Awaitable[Judged]:
+        """What the supervisor says about it."""
+        assert self._loop is not None
+        judged: asyncio.Future[Judged] = self._loop.create_future()
+        self._pins_tried.append(judged)
+        self._send(PinTried(pin))
+        return judged
 
     def _request_writer(self) -> Callable[[str, str, int, int, float], None]:
         lines, style = self._lines, self._style
@@ -359,6 +390,9 @@ class ServerProcess:
         for message, fds in self._channel.receive():
             if isinstance(message, TerminalGranted):
                 self._prompts.grant()
+            elif isinstance(message, PinJudged):
+                if not (tried := self._pins_tried.popleft()).done():
+                    tried.set_result(Judged(message.grant, message.left))
             elif self._engine is None:
                 self._early_orders.append((message, fds))
             else:

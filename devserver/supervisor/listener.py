@@ -56,6 +56,12 @@ class Listener:
     def _is_open_to_all(self) -> bool:
         return self.sockets[0].getsockname()[0] in ("0.0.0.0", "::")
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether no other machine can reach it."""
+        addresses = [str(sock.getsockname()[0]) for sock in self.sockets]
+        return all(address.startswith("127.") or address == "::1" for address in addresses)
+
     def close(self) -> None:
         for sock in self.sockets:
             sock.close()

@@ -35,6 +35,7 @@ from devserver.supervisor.installed import installed_folders
 from devserver.supervisor.launches import Launches
 from devserver.supervisor.listener import Listener, bind
 from devserver.supervisor.pace import Pace
+from devserver.supervisor.pin import MAX_FAILURES, Judgement, Pin
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
 from devserver.supervisor.process import RootProcess
 from devserver.supervisor.tree import ServerRecord, Tree
@@ -99,6 +100,8 @@ class Supervisor:
         folders = (target.app_dir, *options.reload_dir)
         self._roots = tuple(dict.fromkeys(str(Path(folder).resolve()) for folder in folders))
         self._installed = installed_folders() if options.reload else ()
+        self._pin = Pin()
+        self._page_token = os.urandom(24).hex()
         self._watcher: Watcher | None = None
         self._tell_reads = False
         self._lent_to = 0  # the server that has the terminal
@@ -125,6 +128,8 @@ class Supervisor:
             notice=self._notice,
             on_output=self._console.pass_on,
             spare=self._launches.holds,
+            show_pin=self._show_pin,
+            judge_pin=self._judge_pin,
         )
         self._tree.listen_on(listener.sockets)
 
@@ -144,6 +149,8 @@ class Supervisor:
             (*hosts, self._options.host),
             color=self._console.style.color,
             environment=environment,
+            page_token=self._page_token,
+            grant=self._pin.grant if self._options.console and self._listener.is_loopback else "",
         )
 
     # --- the one wait ---
@@ -302,6 +309,19 @@ class Supervisor:
             self._prompt_waits = True
             self._console.notice("a breakpoint waits until devserver is in the foreground again (fg)")
             self._await_foreground()
+
+    def _show_pin(self) -> None:
+        if self._pin.is_locked:
+            self._console.warning(f"the console of error pages is locked: {MAX_FAILURES} wrong PINs; restart devserver")
+        else:
+            self._console.notice(f"PIN of the console in error pages: {self._pin.text}")
+
+    def _judge_pin(self, tried: str) -> Judgement:
+        was_locked = self._pin.is_locked
+        judgement = self._pin.judge(tried)
+        if self._pin.is_locked and not was_locked:
+            self._show_pin()
+        return judgement
 
     def _notice(self, text: str, warning: bool) -> None:
         (self._console.warning if warning else self._console.notice)(text)

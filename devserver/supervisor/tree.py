@@ -34,6 +34,9 @@ from devserver.messages import (
     Message,
     Noticed,
     OutputLeft,
+    PinJudged,
+    PinTried,
+    PinWanted,
     Plan,
     ReadsRecorded,
     RefreshFiles,
@@ -52,6 +55,7 @@ from devserver.readset import Read, ReadSet
 from devserver.report import Report
 from devserver.supervisor import events
 from devserver.supervisor.chain import Chain, CheckpointRecord
+from devserver.supervisor.pin import Judgement
 from devserver.supervisor.process import RootProcess, spawn_root
 
 _STACK_BYTES = 1 << 18
@@ -108,6 +112,8 @@ class Tree:
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
         on_output: Callable[[int, str], None],
+        show_pin: Callable[[], None],
+        judge_pin: Callable[[str], Judgement],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -115,6 +121,8 @@ class Tree:
         self._on_reads = on_reads
         self._on_activity = on_activity
         self._notice = notice
+        self._show_pin = show_pin
+        self._judge_pin = judge_pin
         self._on_output = on_output
         self._spare = spare
         self._roots: list[RootRecord] = []
@@ -378,6 +386,10 @@ class Tree:
                 self._emit(events.PromptClosed(server.number))
             case EditorWanted(path=path, line=line, column=column):
                 self._emit(events.EditorAsked(path, line, column))
+            case PinWanted():
+                self._show_pin()
+            case PinTried(pin=tried):
+                server.channel.send(PinJudged(*self._judge_pin(tried)))
             case OutputLeft(fd=fd, text=text):
                 self._on_output(fd, text)
             case Noticed(text=text, warning=warning):

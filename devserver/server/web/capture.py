@@ -7,13 +7,13 @@ not one that looks whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
-from devserver.server.web import reports
 
 MakeReport = Callable[[BaseException, Occasion, Scope], Report]
+AnswerReport = Callable[[Report, Scope, Send], Awaitable[None]]
 
 _DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
 """What uvicorn and Starlette raise in an app whose client has left. By name: none of their modules is imported for it."""
@@ -31,12 +31,14 @@ class NoAnswerError(RuntimeError):
 class ErrorCapture:
     """Middleware around the app."""
 
-    def __init__(self, app: ASGIApp, *, make_report: MakeReport, show: Callable[[Report], None], run: str) -> None:
-        """`show` prints a report in the terminal; `run` is the id by which a page knows that a new server is there."""
+    def __init__(
+        self, app: ASGIApp, *, make_report: MakeReport, show: Callable[[Report], None], answer: AnswerReport
+    ) -> None:
+        """`show` prints a report in the terminal, `answer` sends it to the client."""
         self._app = app
         self._make_report = make_report
         self._show = show
-        self._run = run
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -78,7 +80,7 @@ class ErrorCapture:
             self._show(report)
             if started:
                 raise AnswerCutError from error
-            await reports.answer(report, scope, send, run=self._run)
+            await self._answer(report, scope, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = closed = False

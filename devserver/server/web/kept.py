@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from devserver.report import Report
+from devserver.server.web.console import Prompt
 
 MAX_KEPT = 20
+
+Place = tuple[int, int]
+"""Where a frame stands: the index of its error in the report, and its own in the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,12 @@ class FrameworkAnswer:
 
 @dataclass(slots=True)
 class KeptError:
-    """One error. `frames`: by the index of the error in the report and of the frame in it; empty for those of dead processes."""
+    """One error. `frames` are empty for those of dead processes; `prompts`: those that were opened in them."""
 
     report: Report
-    frames: Mapping[tuple[int, int], FrameType] = field(default_factory=dict)
+    frames: Mapping[Place, FrameType] = field(default_factory=dict)
     framework_answer: FrameworkAnswer | None = None
+    prompts: dict[Place, Prompt] = field(default_factory=dict)
 
 
 class KeptErrors:

@@ -17,13 +17,18 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from devserver.highlight import Ink, Piece, highlighted
+from devserver.markdown_report import report_markdown
 from devserver.report import ErrorInfo, Frame, Occasion, Report
+from devserver.server.web.access import PREFIX
+from devserver.server.web.curl import curl_command
 from devserver.server.web.mustache import Template
+from devserver.server.web.tools import NO_TOOLS, Tools
 from devserver.source import package_of
 from devserver.terminal import Style
 from devserver.terminal_report import report_text
@@ -75,7 +80,7 @@ def negotiate(accept: str) -> MediaType:
     return best[0]
 
 
-def render(report: Report, accept: str, *, run: str, reload: bool = True) -> Page:
+def render(report: Report, accept: str, *, run: str, reload: bool = True, tools: Tools = NO_TOOLS) -> Page:
     """The answer that shows `report`: 503 for a load that hangs, else 500.
 
     `run` is the id of the server that sends it: the page asks `/__devserver__/state` and reloads when another one answers,
@@ -84,7 +89,7 @@ def render(report: Report, accept: str, *, run: str, reload: bool = True) -> Pag
     media_type = negotiate(accept)
     match media_type:
         case MediaType.HTML:
-            text = _html(report, run=run, reload=reload)
+            text = _html(report, run=run, reload=reload, tools=tools)
         case MediaType.JSON:
             text = json.dumps({"run": run, **dataclasses.asdict(report)}, indent=1) + "\n"
         case MediaType.TEXT:
@@ -117,13 +122,21 @@ def _named(media_type: str) -> MediaType | None:
 # --- the page ---
 
 
-def _html(report: Report, *, run: str, reload: bool) -> str:
+def _html(report: Report, *, run: str, reload: bool, tools: Tools) -> str:
     errors = list(_errors(report))
     hangs = report.occasion is Occasion.HANG
     first = report.errors[0] if report.errors else None
     repeatable = report.request is None or report.request.method in _SAFE_METHODS
     view = {
         "run": run,
+        "report_id": report.id,
+        "token": tools.token,
+        "editor": tools.editor,
+        "console": tools.console,
+        "framework": tools.framework,
+        "framework_page": f"{PREFIX}errors/{report.id}/framework" if tools.framework else "",
+        "markdown_report": report_markdown(report),
+        "curl": curl_command(report.request) if report.request and report.request.method != "WEBSOCKET" else "",
         "reload": ("auto" if repeatable else "ask") if reload else "off",
         "refresh": RETRY_AFTER_S if hangs else None,
         "page_title": report.title,
@@ -159,12 +172,28 @@ def _request(report: Report) -> Mapping[str, object] | None:
     request = report.request
     if request is None:
         return None
+    line = (
+        ("method", request.method),
+        ("url", request.url),
+        *([("protocol", f"HTTP/{request.http_version}")] if request.http_version else []),
+        *([("client", request.client)] if request.client else []),
+    )
+    groups = (
+        ("Request", line),
+        ("Query", request.query),
+        ("Form", request.form),
+        ("Cookies", request.cookies),
+        ("Session", request.session),
+        ("Headers", request.headers),
+    )
     return {
         "method": request.method,
-        "url": request.url,
-        "http_version": request.http_version,
-        "client": request.client,
-        "headers": [{"name": name, "value": value} for name, value in request.headers],
+        "target": urlsplit(request.url).path,
+        "groups": [
+            {"group": title, "rows": [{"name": name, "value": value} for name, value in rows]}
+            for title, rows in groups
+            if rows
+        ],
     }
 
 
@@ -178,7 +207,7 @@ def _errors(report: Report) -> Iterator[Mapping[str, object]]:
             "type_name": error.type_name,
             "message": error.message,
             "notes": list(error.notes),
-            "runs": list(_runs(error, frames)),
+            "runs": list(_runs(error, index, frames)),
         }
 
 
@@ -192,12 +221,19 @@ def _frames_to_open(error: ErrorInfo, count: int, *, is_first: bool) -> tuple[Fr
     return (own if own or not is_first else error.frames[-1:])[: max(count, 0)]
 
 
-def _runs(error: ErrorInfo, opened: Sequence[Frame]) -> Iterator[Mapping[str, object]]:
+def _runs(error: ErrorInfo, number: int, opened: Sequence[Frame]) -> Iterator[Mapping[str, object]]:
     """The frames, innermost first: one by one what is the user's, folded together what lies between.
 
     Of a recursion the innermost call is shown, the same ones below it are folded.
     """
     shown = {id(frame) for frame in opened}
+    places = {id(frame): {"error": number, "index": index} for index, frame in enumerate(error.frames)}
+
+    def view(frame: Frame, *, is_open: bool = False) -> Mapping[str, object]:
+        return {**places[id(frame)], **_frame(frame, is_open=is_open)}
+
+    def folded(label: str, frames: Sequence[Frame]) -> Mapping[str, object]:
+        return {"folded": label, "frames": list(map(view, frames))}
 
     def kind(frame: Frame) -> tuple[str, int, str] | None:
         own = frame.is_user or id(frame) in shown
@@ -206,16 +242,12 @@ def _runs(error: ErrorInfo, opened: Sequence[Frame]) -> Iterator[Mapping[str, ob
     for place, run in groupby(reversed(error.frames), kind):
         frames = list(run)
         if place is None:
-            yield _folded(_library_label(frames), frames)
+            yield folded(_library_label(frames), frames)
             continue
-        yield {"folded": "", "frames": [_frame(frames[0], is_open=id(frames[0]) in shown)]}
+        yield {"folded": "", "frames": [view(frames[0], is_open=id(frames[0]) in shown)]}
         if same := frames[1:]:
             count = len(same) + sum(frame.skipped for frame in frames)
-            yield _folded(f"{count} more call{'' if count == 1 else 's'} of the same in a recursion", same)
-
-
-def _folded(label: str, frames: Sequence[Frame]) -> Mapping[str, object]:
-    return {"folded": label, "frames": [_frame(frame, is_open=False) for frame in frames]}
+            yield folded(f"{count} more call{'' if count == 1 else 's'} of the same in a recursion", same)
 
 
 def _library_label(frames: Sequence[Frame]) -> str:
@@ -225,7 +257,7 @@ def _library_label(frames: Sequence[Frame]) -> str:
 
 
 def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
-    count = len(frame.locals)
+    count = len(frame.locals) + frame.unmade
     return {
         "display_path": frame.display_path,
         "line": frame.line,
@@ -234,8 +266,10 @@ def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
         "open": is_open,
         "has_source": bool(frame.source),
         "lines": list(_lines(frame)),
-        "has_locals": bool(count),
-        "locals_count": f"{count} variable{'' if count == 1 else 's'}",
+        "locals_count": f"{count} variable{'' if count == 1 else 's'}" if count else "",
+        "unmade": f"{frame.unmade} more: their values are asked for when this is opened, by a script"
+        if frame.unmade
+        else "",
         "locals": [{"name": local.name, "value": local.value} for local in frame.locals],
         "skipped": f"{frame.skipped} calls in between are left out" if frame.skipped else "",
     }
@@ -285,7 +319,9 @@ def _asset(name: str) -> str:
 
 @cache
 def _template() -> Template:
-    return Template(_asset("error.html"), {name: _asset(name) for name in ("frame.html", "page.css", "page.js")})
+    return Template(
+        _asset("error.html"), {name: _asset(name) for name in ("frame.html", "page.css", "page.js", "error.js")}
+    )
 
 
 @cache
@@ -293,8 +329,8 @@ def _policy(media_type: MediaType) -> str:
     if media_type is not MediaType.HTML:
         return "default-src 'none'; frame-ancestors 'none'"
     return (
-        f"default-src 'none'; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}'; connect-src 'self';"
-        " img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}' '{_hash('error.js')}';"
+        " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
 
 

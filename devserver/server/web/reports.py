@@ -11,6 +11,7 @@ from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.web.kept import KeptErrors
+from devserver.server.web.tools import Tools
 from devserver.terminal import Style
 
 
@@ -45,12 +46,12 @@ def text(report: Report, style: Style) -> str:
         return report_text(report, style)
 
 
-async def answer(report: Report, scope: Scope, send: Send, *, run: str) -> None:
+async def answer(report: Report, scope: Scope, send: Send, *, run: str, tools: Tools) -> None:
     """Send `report` as the client wants it (page, JSON, text), as the answer to an HTTP request."""
     with ours_first():
         from devserver.server.web import pages, request_facts
 
-        page = pages.render(report, request_facts.header(scope, b"accept"), run=run)
+        page = pages.render(report, request_facts.header(scope, b"accept"), run=run, tools=tools)
     body = b"" if scope["method"] == "HEAD" else page.body
     await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
     await send({"type": "http.response.body", "body": body})

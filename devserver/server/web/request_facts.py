@@ -66,13 +66,18 @@ def _form(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     if not body or media_type not in FORMS:
         return
     try:
-        parser = FormDataParser(stream_factory=lambda **_: BytesIO())  # a temporary file would outlive the request
-        _, form, files = parser.parse(BytesIO(body), media_type, len(body), options)
+        _, form, files = FormDataParser(_in_memory).parse(BytesIO(body), media_type, len(body), options)
     except Exception:  # cut short, or no form at all: the app has told
         return
     yield from form.items(multi=True)
     for name, file in files.items(multi=True):
         yield name, f"file {file.filename}, {len(file.stream.read())} bytes"
+
+
+def _in_memory(
+    total_content_length: int | None, content_type: str | None, filename: str | None, content_length: int | None = None
+) -> BytesIO:
+    return BytesIO()  # werkzeug's own way is a temporary file, which would outlive the request
 
 
 def _session(session: object) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,8 @@ from devserver.report import Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.integration import StaticMount
-from devserver.server.web.capture import ErrorCapture, MakeReport
+from devserver.server.web.capture import AnswerReport, ErrorCapture, MakeReport
+from devserver.server.web.error_api import ErrorAPI
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
 from devserver.server.web.requestlog import RequestLog, WriteRequest
@@ -47,7 +48,9 @@ def build(
     static: Sequence[StaticMount],
     make_report: MakeReport,
     show: Callable[[Report], None],
+    answer: AnswerReport,
     write_request: WriteRequest | None,
+    errors: ErrorAPI,
     on_static_sent: Callable[[Path, str], None] | None = None,
 ) -> Stack:
     """Put the middlewares around `app`. Without `write_request` nothing is logged."""
@@ -59,9 +62,9 @@ def build(
 
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
     stack = ErrorCapture(
-        stack, make_report=make_report, show=show, run=run
+        stack, make_report=make_report, show=show, answer=answer
     )  # frameworks' static finders are user code too
-    stack = HostCheckMiddleware(InternalPages(stack, run=run), host_check)
+    stack = HostCheckMiddleware(InternalPages(stack, run=run, errors=errors), host_check)
     if write_request is not None:
         stack = RequestLog(stack, write_request)
     return Stack(stack, streams)

@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 from devserver import hints
 from devserver.errors import DevServerError
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, RequestFacts, SourceLine
-from devserver.server.web.kept import KeptError
+from devserver.server.web.kept import KeptError, Place
 from devserver.server.web.reprs import named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
@@ -76,10 +76,6 @@ def examine(
     )
     report = replace(report, advice=_own_advice(exc) + hints.advise(report, survey(report, user_roots)))
     return KeptError(report, builder.live)
-
-
-Place = tuple[int, int]
-"""The index of an error in the report, and of a frame in the error."""
 
 
 def _with_variables(errors: tuple[ErrorInfo, ...], live: Mapping[Place, FrameType]) -> tuple[ErrorInfo, ...]:

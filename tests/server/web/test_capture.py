@@ -11,7 +11,9 @@ import pytest
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.web import reports
 from devserver.server.web.capture import AnswerCutError, ErrorCapture
+from devserver.server.web.tools import NO_TOOLS
 
 DEADLINE_S = 20.0
 START: Event = {"type": "http.response.start", "status": 200, "headers": []}
@@ -27,10 +29,13 @@ class Asked:
         self.shown: list[Report] = []
         self.occasions: list[Occasion] = []
         self.incoming = list(incoming)
-        self.capture = ErrorCapture(app, make_report=self.report, show=self.shown.append, run="run")
+        self.capture = ErrorCapture(app, make_report=self.report, show=self.shown.append, answer=self.answer)
 
     def report(self, error: BaseException, occasion: Occasion, scope: Scope) -> Report:
         return Report(occasion, f"{type(error).__name__}: {error}")
+
+    async def answer(self, report: Report, scope: Scope, send: Send) -> None:
+        await reports.answer(report, scope, send, run="run", tools=NO_TOOLS)
 
     async def receive(self) -> Event:
         return self.incoming.pop(0)

@@ -53,7 +53,7 @@ class Outline(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.raw: dict[str, str] = {}
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
         self._raw = ""
         self.feed(page.body.decode())
 
@@ -66,7 +66,7 @@ class Outline(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._raw:
-            self.raw[self._raw] = data
+            self.raw[self._raw].append(data)
         else:
             self.text += data
 
@@ -195,9 +195,10 @@ def test_the_page_needs_nothing_from_elsewhere_and_only_what_its_policy_allows()
     answer = render(report(), BROWSER, run="r1")
     outline = Outline(answer)
     policy = header(answer, "content-security-policy") or ""
-    for kind in ("style", "script"):
-        digest = base64.b64encode(hashlib.sha256(outline.raw[kind].encode()).digest()).decode()
-        assert f"{kind}-src 'sha256-{digest}'" in policy
+    for kind, count in (("style", 1), ("script", 2)):
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in outline.raw[kind]]
+        assert len(digests) == count
+        assert f"{kind}-src " + " ".join(f"'sha256-{digest}'" for digest in digests) + ";" in policy
     assert "unsafe" not in policy
     for tag, attrs in outline.elements:
         assert not [name for name in attrs if name == "style" or name.startswith("on")], tag
@@ -255,8 +256,8 @@ def test_a_mark_behind_the_end_of_the_line() -> None:
 )
 def test_how_the_page_heals_itself(method: str, reload: bool, expected: str) -> None:
     outline = page(report(method=method), run="run-5", reload=reload)
-    assert outline.elements[0] == ("html", {"lang": "en", "data-run": "run-5", "data-reload": expected})
-    assert "/__devserver__/state" in outline.raw["script"]
+    assert {"data-run": "run-5", "data-reload": expected}.items() <= outline.elements[0][1].items()
+    assert "/__devserver__/state" in outline.raw["script"][0]
 
 
 # --- hostile values ---
