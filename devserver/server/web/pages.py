@@ -230,7 +230,8 @@ def _runs(error: ErrorInfo, number: int, opened: Sequence[Frame]) -> Iterator[Ma
     places = {id(frame): {"error": number, "index": index} for index, frame in enumerate(error.frames)}
 
     def view(frame: Frame, *, is_open: bool = False) -> Mapping[str, object]:
-        return {**places[id(frame)], **_frame(frame, is_open=is_open)}
+        is_first = number == 0 and bool(opened) and frame is opened[0]
+        return {**places[id(frame)], "first": is_first, **_frame(frame, is_open=is_open)}
 
     def folded(label: str, frames: Sequence[Frame]) -> Mapping[str, object]:
         return {"folded": label, "frames": list(map(view, frames))}

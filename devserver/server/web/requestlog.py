@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.web.access import PREFIX
 
 WriteRequest = Callable[[str, str, int, int, float], None]
 """(method, path with query, status or 0 if there was no answer, bytes of the body, seconds)"""
@@ -34,6 +35,7 @@ class RequestLog:
         began = time.perf_counter()
         status = size = 0
         complete = False
+        is_ours = scope["path"].startswith(PREFIX)
 
         async def counted_send(event: Event) -> None:
             nonlocal status, size, complete
@@ -45,6 +47,8 @@ class RequestLog:
                     size += len(event.get("body", b""))
                 if not event.get("more_body", False):
                     complete = True
+                    if is_ours and status < 400:  # error pages ask once a second whether the code was changed
+                        return
                     self._write(scope["method"], _path(scope), status, size, time.perf_counter() - began)
 
         try:

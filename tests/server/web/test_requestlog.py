@@ -101,6 +101,13 @@ def test_a_client_that_left_before_an_answer() -> None:
     assert log_of(sending(), http()) == [("GET", "/", 0, 0)]
 
 
+@pytest.mark.parametrize(("status", "lines"), [(200, 0), (403, 1), (404, 1)])
+def test_what_error_pages_ask_for_is_no_news(status: int, lines: int) -> None:
+    """A page that waits for the fix asks once a second; who is refused is told of."""
+    scope = {**http(raw_path=b"/__devserver__/state"), "path": "/__devserver__/state"}
+    assert len(log_of(sending(start(status), {"type": "http.response.body", "body": b""}), scope)) == lines
+
+
 def test_the_line_comes_when_the_answer_is_complete() -> None:
     """Not when background tasks that follow it have ended."""
 
