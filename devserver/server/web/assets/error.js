@@ -197,11 +197,12 @@
   // The output comes as markup with values of the app in it: text and colours are taken over, and nothing that could act.
   function harmless(markup) {
     const BLOCKS = new Set(["P", "LI", "TR", "H2", "H3", "H4", "BLOCKQUOTE", "BR"]);
-    const TABLES = new Set(["TABLE", "TBODY", "TR", "DIV", "UL"]);
     function* pieces(node) {
       for (const child of node.childNodes) {
         if (child.nodeType === Node.TEXT_NODE) {
-          if (child.data.trim() || !TABLES.has(node.tagName)) yield child.data;
+          const isLoose = node.tagName === "BODY" || node.tagName === "SPAN"; // what was printed
+          if (isLoose) yield child.data;
+          else if (child.data.trim()) yield child.data.replace(/\s+/g, " ");
         } else if (child.nodeType === Node.ELEMENT_NODE && !["SCRIPT", "STYLE", "TEMPLATE"].includes(child.tagName)) {
           if (child.tagName === "SPAN") yield make("span", { className: `py-${child.className.split(" ")[0]}` }, ...pieces(child));
           else yield* pieces(child);
