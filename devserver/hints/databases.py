@@ -112,6 +112,7 @@ ERRORS = (
     "psycopg.Error",
     "psycopg2.Error",
     "MySQLdb.Error",
+    "mysql.connector.errors.Error",
     "pymysql.err.Error",
 )
 """What the drivers and those who wrap them raise."""

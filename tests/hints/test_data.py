@@ -263,6 +263,12 @@ def test_servers(message: str, part: str, command: str) -> None:
     assert advice.command == command
 
 
+@pytest.mark.parametrize("module", ["mysql.connector.errors", "MySQLdb", "pymysql.err", "psycopg2"])
+def test_drivers(module: str) -> None:
+    error = type("Error", (Exception,), {"__module__": module})
+    assert "does not let shop in" in text_on(raising(error("Access denied for user 'shop'@'localhost'")))
+
+
 def test_sqlalchemy_speaks_for_its_driver() -> None:
     from sqlalchemy import create_engine, text
 
