@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devserver import hints
 from devserver.hints import HINTS, MAX_ADVICE, Environment, Surroundings, advise
+from devserver.hints.case import Case, Hint
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 
 ROOT = "/project"
@@ -233,8 +237,8 @@ def test_exit_at_import() -> None:
 
 
 def test_missing_table_of_django_is_advised_once() -> None:
-    wrapped = error("django.db.utils.OperationalError", "no such table: polls_poll", "django.db.utils.DatabaseError")
-    cause = error("sqlite3.OperationalError", "no such table: polls_poll", link="cause")
+    wrapped = error("django.db.utils.OperationalError", "no such table: polls_poll", "django.db.utils.Error")
+    cause = error("sqlite3.OperationalError", "no such table: polls_poll", "sqlite3.Error", link="cause")
     advice = only(advice_for(wrapped, cause))
     assert advice.command == "python manage.py makemigrations && python manage.py migrate"
 
@@ -242,7 +246,7 @@ def test_missing_table_of_django_is_advised_once() -> None:
 @pytest.mark.parametrize(
     ("type_name", "base", "message"),
     [
-        ("sqlite3.OperationalError", "", "no such table: x"),
+        ("sqlite3.OperationalError", "sqlite3.Error", "no such table: x"),
         ("sqlalchemy.exc.ProgrammingError", "sqlalchemy.exc.DBAPIError", 'relation "x" does not exist'),
     ],
 )
@@ -335,19 +339,26 @@ def test_a_load_that_waits_for_something_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_name", "message", "part"),
+    ("type_name", "base", "message", "part"),
     [
-        ("ConnectionRefusedError", "[Errno 111] Connection refused", "Nothing listens at the address"),
-        ("ConnectionRefusedError", "[Errno 111] Connect call failed ('127.0.0.1', 6379)", "start Redis"),
+        ("ConnectionRefusedError", "OSError", "[Errno 111] Connection refused", "Nothing listens at the address"),
+        ("ConnectionRefusedError", "OSError", "[Errno 111] Connect call failed ('127.0.0.1', 6379)", "start Redis"),
         (
             "django.db.utils.OperationalError",
+            "django.db.utils.Error",
             'connection to server at "127.0.0.1", port 5432 failed: Connection refused',
             "start PostgreSQL",
         ),
+        (
+            "redis.exceptions.ConnectionError",
+            "redis.exceptions.RedisError",
+            "Error 111 connecting to localhost:6379. Connection refused.",
+            "start Redis",
+        ),
     ],
 )
-def test_connection_refused(type_name: str, message: str, part: str) -> None:
-    assert part in only(advice_for(error(type_name, message, "OSError"))).text
+def test_connection_refused(type_name: str, base: str, message: str, part: str) -> None:
+    assert part in only(advice_for(error(type_name, message, base))).text
 
 
 def test_address_in_use() -> None:
@@ -369,13 +380,57 @@ def test_at_most_three() -> None:
     assert len(advice_for(*errors)) == MAX_ADVICE
 
 
-MESSAGES = st.text(st.sampled_from("ab '()\n.:1"), max_size=30) | st.sampled_from(
-    ["module '' has no attribute", "No module named ''", "cannot import name 'a' from 'b'", "add '' to ALLOWED_HOSTS"]
+def patterns() -> list[str]:
+    """The regular expressions that hints match messages with."""
+    folder = Path(hints.__file__).parent
+    calls = [
+        node
+        for file in folder.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "matched"
+    ]
+    found = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
+    return sorted(pattern for pattern in found if isinstance(pattern, str))
+
+
+TEXTS = st.text(st.sampled_from("ab '()\n.:/~<1"), max_size=30)
+MESSAGES = TEXTS | st.sampled_from(patterns()).flatmap(st.from_regex)
+FACTS = ("name", "path", "module", "code", "errno", "signal", "key", "doc", "filename", "tried", "known")
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> tuple[Frame, ...]:
+    line = draw(TEXTS)
+    path = draw(st.sampled_from([f"{ROOT}/app.py", "<frozen os>", "<string>", "/v/django/core/handlers/base.py", ""]))
+    columns = draw(st.none() | st.integers(0, 30)), draw(st.none() | st.integers(0, 30))
+    source = (SourceLine(1, line),) if draw(st.booleans()) else ()
+    frame = Frame(path, path.removeprefix("/v/"), "f", 1, 1, *columns, is_user=draw(st.booleans()), source=source)
+    return (frame,) * draw(st.integers(0, 2))
+
+
+@given(
+    st.lists(st.sampled_from(sorted({base for base, _ in HINTS})), min_size=1, max_size=3),
+    MESSAGES,
+    st.dictionaries(st.sampled_from(FACTS), TEXTS),
+    frames(),
+    st.sampled_from(["", "context", "cause"]),
+    st.sampled_from(Occasion),
 )
-
-
-@given(st.sampled_from(sorted({base for base, _ in HINTS})), MESSAGES, MESSAGES, st.sampled_from(Occasion))
-def test_nothing_raises(base: str, message: str, fact: str, occasion: Occasion) -> None:
-    first = error(base, message, "Exception", name=fact, path=fact, module=fact, code=fact, errno=fact, signal=fact)
+def test_nothing_raises(
+    bases: list[str], message: str, facts: dict[str, str], where: tuple[Frame, ...], link: str, occasion: Occasion
+) -> None:
+    first = replace(
+        error(bases[0], message, *bases[1:], "Exception", link=link), frames=where, facts=tuple(facts.items())
+    )
     for advice in advise(Report(occasion, "", (first,))):
         assert advice.text
+        assert "\n" not in advice.command
+
+
+@given(st.sampled_from(HINTS), MESSAGES, st.dictionaries(st.sampled_from(FACTS), TEXTS), frames())
+def test_no_hint_raises(entry: tuple[str, Hint], message: str, facts: dict[str, str], where: tuple[Frame, ...]) -> None:
+    """Also for those behind the first that speaks."""
+    base, hint = entry
+    first = replace(error(base, message), frames=where, facts=tuple(facts.items()))
+    advice = hint(Case(first, Report(Occasion.REQUEST, "", (first,)), Surroundings()))
+    assert advice is None or advice.text

@@ -22,6 +22,7 @@ _DISTRIBUTIONS = {
     "django_filters": "django-filter",
     "docx": "python-docx",
     "dotenv": "python-dotenv",
+    "email_validator": "email-validator",
     "environ": "django-environ",
     "flask_cors": "flask-cors",
     "flask_login": "flask-login",
@@ -85,6 +86,17 @@ _REMOVED_FROM_LIBRARY = {
 }
 
 
+_EXTRAS = (
+    (r'"python-multipart" to be installed', "python-multipart"),
+    (r"email-validator is not installed|Install 'email_validator'", "email-validator"),
+    (r"Install Flask with the 'async' extra", "flask[async]"),
+    (r"Cannot use ImageField because Pillow is not installed", "pillow"),
+    (r"jinja2 must be installed to use Jinja2Templates", "jinja2"),
+    (r"testclient module requires the httpx package", "httpx"),
+    (r"'cryptography' package is required", "cryptography"),
+)
+"""What libraries say about a package that only a part of them needs → its distribution."""
+
 _LOAD_AGAIN = " After the command below the app is loaded again by itself."
 
 
@@ -110,7 +122,7 @@ def missing_module(case: Case) -> Advice | None:
     known = siblings | case.around.installed | (sys.stdlib_module_names - {"antigravity", "this"})
     install = Advice(
         f"{top} is not installed in the environment in use.{_LOAD_AGAIN if case.report.occasion is Occasion.LOAD else ''}",
-        f"{shlex.quote(case.around.python)} -m pip install {shlex.quote(_DISTRIBUTIONS.get(top, top))}",
+        case.install(_DISTRIBUTIONS.get(top, top)),
     )
     if top in _DISTRIBUTIONS:
         return install
@@ -124,9 +136,17 @@ def missing_module(case: Case) -> Advice | None:
             return install
         return Advice(
             f"There is no module {top}. If {close[0]} is meant, correct the import; it is not installed yet.",
-            f"{shlex.quote(case.around.python)} -m pip install {close[0]}",
+            case.install(close[0]),
         )
     return install
+
+
+def missing_extra(case: Case) -> Advice | None:
+    """A library that asks for another one in words of its own."""
+    for pattern, distribution in _EXTRAS:
+        if case.matched(pattern):
+            return Advice(f"{distribution} is not installed: install it.", case.install(distribution))
+    return None
 
 
 def _spelling(case: Case) -> str:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from devserver.hints import Environment, Surroundings
 from devserver.report import ErrorInfo, Report
+from devserver.source import working_folder
 
 _ENVIRONMENT_FOLDERS = (".venv", "venv", "env", ".env")
 
 
 def survey(report: Report, user_roots: Sequence[str]) -> Surroundings:
     """What `hints.advise` wants to know for `report`."""
-    bare = Surroundings(python=_interpreter(), user_roots=tuple(user_roots))
+    bare = Surroundings(python=_interpreter(), user_roots=tuple(user_roots), folder=working_folder())
     about_imports = {"ImportError", "AttributeError"}
     if not any(about_imports.intersection(error.bases) for error in report.errors):
         return bare
@@ -35,6 +36,7 @@ def survey(report: Report, user_roots: Sequence[str]) -> Surroundings:
         python=bare.python,
         own_files=tuple(sorted(own_files.items())),
         user_roots=bare.user_roots,
+        folder=bare.folder,
     )
 
 

@@ -33,7 +33,10 @@ MAX_ERRORS = 20
 MAX_MESSAGE = 4_000
 MAX_FACT = 400
 
-_FACTS = ("name", "path", "errno", "filename", "code")
+MAX_NAMES = 200
+
+_FACTS = ("name", "path", "errno", "filename", "code", "doc")
+_NAMES = {"django.urls.exceptions.NoReverseMatch", "starlette.routing.NoMatchFound"}
 
 
 def report_from_exception(
@@ -302,6 +305,25 @@ def _facts(exc: BaseException) -> Iterator[tuple[str, str]]:
         for pair in tried[:20]:
             if isinstance(pair, tuple) and pair:
                 yield "tried", shortened(str(_attribute(pair[0], "name") or ""), MAX_FACT)
+    arguments = _attribute(exc, "args")
+    if isinstance(exc, KeyError) and isinstance(arguments, tuple) and arguments and isinstance(arguments[0], str):
+        yield "key", shortened(str(arguments[0]), MAX_FACT)  # werkzeug leaves it out of the message
+    if _NAMES.intersection(_type_name(cls) for cls in type(exc).__mro__):
+        for name in itertools.islice(_route_names(exc.__traceback__), MAX_NAMES):
+            yield "known", shortened(name, MAX_FACT)
+
+
+def _route_names(tb: TracebackType | None) -> Iterator[str]:
+    """The names of URLs that a router knew when it did not find one: it is the last frame's, and keeps them."""
+    last = next(reversed(list(_walk(tb))), None)
+    values = last.tb_frame.f_locals if last else {}
+    for router, keeper in (("self", "reverse_dict"), ("resolver", "namespace_dict")):  # Django's
+        names = _attribute(values.get(router), keeper)
+        yield from (name for name in names if isinstance(name, str)) if isinstance(names, dict) else ()
+    routes = _attribute(values.get("self"), "routes")  # Starlette's
+    for route in routes if isinstance(routes, list) else ():
+        if isinstance(name := _attribute(route, "name"), str):
+            yield name
 
 
 def _attribute(thing: object, name: str) -> object:

@@ -461,6 +461,21 @@ def test_a_report_travels(fail: Fail) -> None:
     assert decode(encode(message)) == message
 
 
+def test_facts_that_hints_ask_for(fail: Fail) -> None:
+    assert fail('{}["price"]').errors[0].fact("key") == "price"
+    assert fail("{}[1]").errors[0].fact("key") == ""
+    assert fail("import json\njson.loads('<html>')").errors[0].fact("doc") == "<html>"
+
+
+def test_routes_that_a_router_knew(fail: Fail) -> None:
+    source = """\
+        from starlette.routing import Route, Router
+        router = Router([Route("/", print, name="home"), Route("/shop", print, name="shop")])
+        router.url_path_for("hoem")
+    """
+    assert [value for name, value in fail(source).errors[0].facts if name == "known"] == ["home", "shop"]
+
+
 def test_the_request_is_named_in_the_report() -> None:
     facts = RequestFacts("POST", "http://localhost:8000/x?page=2", "1.1", "", ())
     report = report_from_exception(ValueError("x"), Occasion.REQUEST, request=facts, user_roots=[])
