@@ -7,7 +7,7 @@ modules stand beside the missing one, what is installed where) comes in by `Surr
 
 from __future__ import annotations
 
-from devserver.hints import frameworks, imports, language, machine
+from devserver.hints import concurrency, frameworks, imports, language, machine
 from devserver.hints.case import Case, Environment, Hint, Surroundings
 from devserver.report import Advice, Report
 
@@ -52,6 +52,9 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("signal", machine.death),
     ("exit", machine.death),
     ("hang", machine.hang),
+    ("RuntimeWarning", concurrency.never_awaited),
+    ("forgotten task", concurrency.forgotten_task),
+    ("held loop", concurrency.held_loop),
 )
 """Class name (also of a base) → hint. The first that has something to say for an error speaks for it."""
 

@@ -20,6 +20,7 @@ MODULES = (
     "devserver.server.web.tracebacks",
     "devserver.server.web.pages",
     "devserver.terminal_report",
+    "devserver.server.watchdog",
     "devserver.server.web.static",
     "devserver.server.web.websocket",
     "pdb",

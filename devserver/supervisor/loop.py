@@ -58,7 +58,7 @@ _SIGNALS = (
 
 def run(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
     """Serve until told to end; the exit code. Takes the root over. Raises ListenError if the address is not to be had."""
-    console = Console(options.color, keys=options.reload)
+    console = Console(options.color, keys=options.reload, full_tracebacks=options.full_tracebacks)
     try:
         listener = bind(options.host, options.port)
     except BaseException:
@@ -120,6 +120,7 @@ class Supervisor:
             on_reads=self._reads_arrived,
             on_activity=self._pace.in_use,
             notice=self._notice,
+            on_report=self._announcer.reported,
             on_output=self._console.pass_on,
         )
         self._tree.listen_on(listener.sockets)
@@ -138,7 +139,8 @@ class Supervisor:
             self._target,
             self._argv,
             (*hosts, self._options.host),
-            color=self._console.style.color,
+            style=self._console.style,
+            error_style=self._console.error_style,
             environment=environment,
         )
 

@@ -36,6 +36,7 @@ from devserver.messages import (
     Plan,
     ReadsRecorded,
     RefreshFiles,
+    Reported,
     RequestBegan,
     ResumeCheckpoint,
     RootReady,
@@ -103,6 +104,7 @@ class Tree:
         on_reads: Callable[[ServerRecord, Sequence[Read]], None],
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
+        on_report: Callable[[Report, bool], None],
         on_output: Callable[[int, str], None],
     ) -> None:
         self._configure = configure
@@ -110,6 +112,7 @@ class Tree:
         self._on_reads = on_reads
         self._on_activity = on_activity
         self._notice = notice
+        self._on_report = on_report
         self._on_output = on_output
         self._roots: list[RootRecord] = []
         self._root: RootRecord | None = None
@@ -371,6 +374,8 @@ class Tree:
                 self._on_output(fd, text)
             case Noticed(text=text, warning=warning):
                 self._notice(text, warning)
+            case Reported(report=report, once=once):
+                self._on_report(report, once)
             case _:
                 raise AssertionError(f"not from a server: {message}")
 

@@ -75,6 +75,7 @@ class Grove:
             on_reads=lambda server, reads: None,
             on_activity=lambda: None,
             notice=lambda text, warning: None,
+            on_report=lambda report, once: None,
             on_output=lambda fd, text: None,
         )
         assert isinstance(self.root.heard()[0][0], Configure)

@@ -5,6 +5,7 @@ Runs in the server, on its loop or before there is one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from devserver.report import Occasion, Report
@@ -14,22 +15,31 @@ from devserver.terminal import Style
 
 
 def make_report(
-    error: BaseException, occasion: Occasion, *, scope: Scope | None, user_roots: Sequence[str], target: str
+    error: BaseException,
+    occasion: Occasion,
+    *,
+    scope: Scope | None,
+    user_roots: Sequence[str],
+    target: str,
+    detail: str = "",
 ) -> Report:
-    """The report of a live exception; `scope` of the request it happened in, if there was one."""
+    """The report of a live exception; `scope` of the request it happened in, if there was one; `detail` where else."""
     with ours_first():
         from devserver.server.web import tracebacks
 
         request = None if scope is None else tracebacks.request_facts(scope)
-        return tracebacks.report_from_exception(error, occasion, request=request, user_roots=user_roots, target=target)
+        report = tracebacks.report_from_exception(
+            error, occasion, request=request, user_roots=user_roots, target=target
+        )
+    return dataclasses.replace(report, detail=detail) if detail else report
 
 
-def text(report: Report, style: Style) -> str:
-    """`report` for the terminal."""
+def text(report: Report, style: Style, *, full: bool) -> str:
+    """`report` for the terminal; `full`: with all calls in libraries."""
     with ours_first():
         from devserver.terminal_report import report_text
 
-        return report_text(report, style)
+        return report_text(report, style, full=full)
 
 
 async def answer(report: Report, scope: Scope, send: Send, *, run: str) -> None:
