@@ -104,7 +104,7 @@ def shows_links(environ: Mapping[str, str]) -> bool:
 
 def is_remote(environ: Mapping[str, str]) -> bool:
     """Whether the terminal shows another machine's session: a path alone would be one of its own."""
-    return "SSH_CONNECTION" in environ or "SSH_TTY" in environ
+    return bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
 
 
 def _version(text: str) -> tuple[int, ...]:
