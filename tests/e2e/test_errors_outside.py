@@ -311,7 +311,10 @@ def test_full_tracebacks(serve: Serve) -> None:
     server = serve({"app.py": source}, "app:application", "--full-tracebacks")
     server.get("/fail")
     wait_for(
-        server, "ValueError: in a thread", r"called from app\.py:\d+ in inner", r"called from starlette/middleware/gzip\.py:\d+ in "
+        server,
+        "ValueError: in a thread",
+        r"called from app\.py:\d+ in inner",
+        r"called from starlette/middleware/gzip\.py:\d+ in ",
     )
 
 
