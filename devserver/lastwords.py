@@ -14,7 +14,7 @@ import signal
 from collections.abc import Iterator, Sequence
 
 from devserver.report import ErrorInfo, Frame, Occasion, Report
-from devserver.source import UserCode, display_path, excerpt, is_ours, open_quotes, read_lines
+from devserver.source import frames_of
 
 MAX_STACK = 20_000
 """Characters of faulthandler's text that are kept."""
@@ -106,27 +106,7 @@ def _shortened(text: str) -> str:
 
 def _frames(stack_text: str, user_roots: Sequence[str]) -> tuple[Frame, ...]:
     """The frames of the thread that matters, outermost first, without ours and importlib's."""
-    user_code = UserCode(user_roots)
-    calls = [call for call in _calls(_relevant_thread(stack_text)) if not call[0].startswith("<frozen importlib")]
-    frames = []
-    for path, line, function in reversed([call for call in calls if not is_ours(call[0])] or calls):
-        lines = read_lines(path)
-        source = excerpt(lines, line)
-        frames.append(
-            Frame(
-                path=path,
-                display_path=display_path(path, user_roots),
-                function=function,
-                line=line,
-                end_line=None,
-                column=None,
-                end_column=None,
-                is_user=path in user_code,
-                source=source,
-                within=open_quotes(lines, source[0].number) if source else "",
-            )
-        )
-    return tuple(frames)
+    return frames_of(reversed(list(_calls(_relevant_thread(stack_text)))), user_roots)
 
 
 def _relevant_thread(stack_text: str) -> str:

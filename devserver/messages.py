@@ -25,6 +25,7 @@ from devserver.options import Options
 from devserver.readset import Read
 from devserver.report import Report
 from devserver.target import Target
+from devserver.terminal import PLAIN, Style
 
 
 class Interface(StrEnum):
@@ -43,7 +44,8 @@ class Configure(NamedTuple):
     target: Target
     argv: tuple[str, ...]
     bound_hosts: tuple[str, ...]  # the addresses that are listened on
-    color: bool = False  # whether the terminal shows colours
+    style: Style = PLAIN  # of standard output
+    error_style: Style = PLAIN  # of standard error, where reports go
     environment: tuple[tuple[str, str], ...] = ()  # variables from --env-file, already read
     page_token: str = ""  # what pages of ours send with all that acts; "" turns that off
     grant: str = ""  # what opens prompts in error pages, given to who knows the PIN; "" turns them off
@@ -264,6 +266,13 @@ class Noticed(NamedTuple):
     warning: bool = False
 
 
+class Reported(NamedTuple):
+    """A report for the terminal, of what happened outside of a request."""
+
+    report: Report
+    once: bool = False  # a warning: not again after a restart
+
+
 Message = (
     Configure
     | ResumeCheckpoint
@@ -295,6 +304,7 @@ Message = (
     | PinTried
     | OutputLeft
     | Noticed
+    | Reported
 )
 
 _TYPES: dict[str, type[Message]] = {cls.__name__: cls for cls in typing.get_args(Message)}

@@ -22,6 +22,7 @@ class Occasion(StrEnum):
     BACKGROUND = "background"  # outside a request: a task, a thread
     DEATH = "death"  # the process ended by itself
     HANG = "hang"  # the load does not end
+    WARNING = "warning"  # nothing failed: a Python warning, or the event loop was held up
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Frame:
 class ErrorInfo:
     """One exception of the chain."""
 
-    type_name: str  # qualified, `builtins.` left out; "" for DEATH and HANG, which are no exceptions
+    type_name: str  # qualified, `builtins.` left out; "" for what is no exception (DEATH, HANG and others)
     message: str
     frames: tuple[Frame, ...]
     notes: tuple[str, ...] = ()

@@ -10,11 +10,11 @@ from __future__ import annotations
 import linecache
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from devserver.report import SourceLine
+from devserver.report import Frame, SourceLine
 
 CONTEXT_LINES = 5
 """How many lines are shown before and after the one that counts."""
@@ -136,6 +136,31 @@ def excerpt(lines: Sequence[str], line: int, end_line: int | None = None) -> tup
         SourceLine(number, text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "…")
         for number, text in enumerate(lines[first - 1 : last], first)
     )
+
+
+def frames_of(calls: Iterable[tuple[str, int, str]], user_roots: Sequence[str]) -> tuple[Frame, ...]:
+    """Frames of calls (path, line, function) of which no more is known, in their order, without ours and importlib's."""
+    user_code = UserCode(user_roots)
+    all_calls = [call for call in calls if not call[0].startswith("<frozen importlib")]
+    frames = []
+    for path, line, function in [call for call in all_calls if not is_ours(call[0])] or all_calls:
+        lines = read_lines(path)
+        source = excerpt(lines, line)
+        frames.append(
+            Frame(
+                path=path,
+                display_path=display_path(path, user_roots),
+                function=function,
+                line=line,
+                end_line=None,
+                column=None,
+                end_column=None,
+                is_user=path in user_code,
+                source=source,
+                within=open_quotes(lines, source[0].number) if source else "",
+            )
+        )
+    return tuple(frames)
 
 
 def open_quotes(lines: Sequence[str], line: int) -> str:

@@ -8,8 +8,9 @@ cost microseconds. Reports are rendered by `terminal_report.py`.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
@@ -37,6 +38,7 @@ class Style:
     color: bool = False
     width: int = 80  # columns
     links: bool = False  # OSC 8 hyperlinks
+    link_host: str = ""  # whose files they are, if the terminal runs on another machine
 
     def paint(self, text: str, paint: Paint) -> str:
         return f"\x1b[{paint.value}m{text}\x1b[0m" if self.color and text else text
@@ -45,7 +47,7 @@ class Style:
         """`text`, which opens the file at `path` where the terminal knows how."""
         if not self.links or not path.startswith("/"):
             return text
-        return f"\x1b]8;;file://{quote(path, errors='surrogateescape')}\x1b\\{text}\x1b]8;;\x1b\\"
+        return f"\x1b]8;;file://{quote(self.link_host + path, errors='surrogateescape')}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 PLAIN = Style()
@@ -66,6 +68,51 @@ class Banner:
     reload: bool = True
     keys: bool = False  # a person is at the keyboard
     is_loaded: bool = True  # False: a page tells why it is not
+
+
+# --- what a terminal can ---
+
+_LINKING_PROGRAMS = frozenset(
+    {"ghostty", "Hyper", "iTerm.app", "mintty", "rio", "Tabby", "WarpTerminal", "WezTerm", "zed"}
+)
+_LINKING_TERMS = ("alacritty", "contour", "foot", "wezterm", "xterm-ghostty", "xterm-kitty")
+
+
+def shows_links(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal is known to show OSC 8 hyperlinks. What others make of them nobody knows: some print them.
+
+    VS Code and PyCharm are left out: they find `views.py:12` in the text by themselves, and open it at its line; a link to a file
+    has no line.
+    """
+    if forced := environ.get("FORCE_HYPERLINK"):
+        return forced != "0"
+    term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
+    if term in ("", "dumb", "linux") or "INSIDE_EMACS" in environ:
+        return False
+    if "TMUX" in environ:  # what is said of the terminal around it may be out of date
+        return program == "tmux" and _version(environ.get("TERM_PROGRAM_VERSION", "")) >= (3, 4)
+    if term.startswith("screen") or program == "vscode" or "JetBrains" in environ.get("TERMINAL_EMULATOR", ""):
+        return False
+    return (
+        program in _LINKING_PROGRAMS
+        or term.startswith(_LINKING_TERMS)
+        or "WT_SESSION" in environ
+        or _number(environ.get("VTE_VERSION", "")) > 5000  # 0.50.0 dies of a link
+        or _number(environ.get("KONSOLE_VERSION", "")) >= 201200
+    )
+
+
+def is_remote(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal shows another machine's session: a path alone would be one of its own."""
+    return bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 # --- escaping ---

@@ -1,18 +1,20 @@
 """A Report as text: in the terminal, and as the plain-text answer for curl.
 
 Pure; runs in the supervisor and the server. Rules that hold: message first, then the user's frames from the innermost outwards,
-library frames counted, not listed; the marks stand under the exact columns, also below tabs and wide characters;
-as in `terminal.py`, no escape sequence without colour and no control character of anyone else's.
+library frames counted, not listed, unless all are asked for; then what the error was caused by, in the same order; what a group
+holds is indented below it; the marks stand under the exact columns, also below tabs and wide characters; as in `terminal.py`, no
+escape sequence without colour and no control character of anyone else's.
 """
 
 from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from devserver.highlight import Ink, highlighted
-from devserver.report import Advice, ErrorInfo, Frame, Report, SourceLine
+from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 from devserver.source import package_of
 from devserver.terminal import PLAIN, Paint, Style, escape_control
 
@@ -31,20 +33,27 @@ _INKS = {
 }
 
 _LINKS = {
-    "cause": "caused by",
-    "context": "while handling",
-    "group": "in the group",
+    "cause": "caused by ",
+    "context": "while handling ",
 }
 
 
-def report_text(report: Report, style: Style = PLAIN) -> str:
-    """`report` for a person at a terminal; lines without the last line end."""
+def report_text(report: Report, style: Style = PLAIN, *, full: bool = False) -> str:
+    """`report` for a person at a terminal; lines without the last line end. `full`: with all calls in libraries."""
     lines: list[str] = []
+    is_warning = report.occasion is Occasion.WARNING
+    paint = Paint.WARNING if is_warning else Paint.ERROR_STRONG
+    depths = _depths(report.errors)
     for index, error in enumerate(report.errors[:MAX_ERRORS]):
-        lines += [*([""] if lines else []), *_headline(error, report.detail if index == 0 else "", style)]
-        lines += _frames(error.frames, style)
+        indent = "  " * depths[index]
+        narrower = replace(style, width=style.width - len(indent))
+        block = [
+            *_headline(error, _link(report.errors, index), report.detail if index == 0 else "", paint, style),
+            *_frames(error.frames, narrower, context=0 if is_warning else 3, full=full),
+        ]
+        lines += [*([""] if lines else []), *(indent + line if line else "" for line in block)]
     if not report.errors:
-        lines.append(style.paint(escape_control(report.title), Paint.ERROR_STRONG))
+        lines.append(style.paint(escape_control(report.title), paint))
     if len(report.errors) > MAX_ERRORS:
         lines += ["", f"  … and {len(report.errors) - MAX_ERRORS} more"]
     if report.stack and not any(error.frames for error in report.errors):
@@ -56,10 +65,27 @@ def report_text(report: Report, style: Style = PLAIN) -> str:
     return "\n".join(lines)
 
 
-def _headline(error: ErrorInfo, detail: str, style: Style) -> Iterator[str]:
-    link = f"{_LINKS.get(error.link, error.link)} " if error.link else ""
+def _depths(errors: Sequence[ErrorInfo]) -> list[int]:
+    """In how many groups each error is. A parent comes before its children."""
+    depths: list[int] = []
+    for error in errors:
+        around = depths[error.parent] if error.parent is not None and error.parent < len(depths) else 0
+        depths.append(around + (error.link == "group"))
+    return depths
+
+
+def _link(errors: Sequence[ErrorInfo], index: int) -> str:
+    """How an error hangs together with its parent, as the beginning of its headline."""
+    error = errors[index]
+    if error.link != "group":
+        return _LINKS.get(error.link, "")
+    members = [number for number, one in enumerate(errors) if one.link == "group" and one.parent == error.parent]
+    return f"{members.index(index) + 1} of {len(members)} in the group: "
+
+
+def _headline(error: ErrorInfo, link: str, detail: str, paint: Paint, style: Style) -> Iterator[str]:
     first, *rest = error.message.splitlines() or [""]
-    parts = [style.paint(escape_control(part), Paint.ERROR_STRONG) for part in (error.type_name, first) if part]
+    parts = [style.paint(escape_control(part), paint) for part in (error.type_name, first) if part]
     yield link + ": ".join(parts)
     for line in rest[:20]:
         yield f"  {escape_control(line)}"
@@ -70,34 +96,50 @@ def _headline(error: ErrorInfo, detail: str, style: Style) -> Iterator[str]:
             yield f"  {escape_control(line)}"
 
 
-def _frames(frames: Sequence[Frame], style: Style) -> Iterator[str]:
-    """The user's frames, innermost first; where there are none, the innermost of all."""
+def _frames(frames: Sequence[Frame], style: Style, *, context: int, full: bool) -> Iterator[str]:
+    """The calls from the innermost outwards: the user's, or where there are none the innermost of all; in full, every one."""
     own = [frame for frame in reversed(frames) if frame.is_user]
-    places: dict[tuple[str, int, str], Frame] = {}
-    for frame in own:
-        places.setdefault((frame.path, frame.line, frame.function), frame)
-    shown = list(places.values())[:MAX_USER_FRAMES] or list(frames[-1:])
-    for index, frame in enumerate(shown):
-        yield ""
-        yield from _frame(frame, style, context=3 if index == 0 else 1, called_from=index > 0)
+    with_source = _places(own)[: None if full else MAX_USER_FRAMES] or list(frames[-1:])
+    listed = _places(reversed(frames)) if full else with_source
+    was_line = False
+    for index, frame in enumerate(listed):
+        is_line = frame not in with_source
+        if not (is_line and was_line):
+            yield ""
+        yield _place(frame, style, called_from=index > 0)
+        if not is_line:
+            yield from _source(frame, style, context=min(context, 1) if index else context)
+        was_line = is_line
     counted = []
-    if len(places) > len(shown):
-        counted.append(f"{len(places) - len(shown)} more of yours")
-    if library := [frame for frame in frames if not frame.is_user and frame not in shown]:
+    if hidden := 0 if full else len(_places(own)) - len(with_source):
+        counted.append(f"{hidden} more of yours")
+    if library := [frame for frame in frames if not (full or frame.is_user or frame in with_source)]:
         packages = dict.fromkeys(package_of(frame.display_path) for frame in library)
         names = ", ".join(list(packages)[:4]) + (", …" if len(packages) > 4 else "")
         counted.append(f"{len(library)} in libraries ({escape_control(names)})")
-    if repeated := len(own) - len(places) + sum(frame.skipped for frame in frames):
+    repeated = len(frames) - len(listed) if full else len(own) - len(_places(own))
+    if repeated := repeated + sum(frame.skipped for frame in frames):
         counted.append(f"{repeated} of the same in a recursion")
     if counted:
         yield ""
         yield "  " + style.paint(f"calls not shown: {', '.join(counted)}", Paint.FAINT)
 
 
-def _frame(frame: Frame, style: Style, *, context: int, called_from: bool) -> Iterator[str]:
+def _places(frames: Iterable[Frame]) -> list[Frame]:
+    """The first frame of each place."""
+    places: dict[tuple[str, int, str], Frame] = {}
+    for frame in frames:
+        places.setdefault((frame.path, frame.line, frame.function), frame)
+    return list(places.values())
+
+
+def _place(frame: Frame, style: Style, *, called_from: bool) -> str:
     where = style.link(style.paint(f"{escape_control(frame.display_path)}:{frame.line}", Paint.LINK), frame.path)
     function = f" in {escape_control(frame.function)}" if frame.function else ""
-    yield f"  {'called from ' if called_from else ''}{where}{function}"
+    return f"  {'called from ' if called_from else ''}{where}{function}"
+
+
+def _source(frame: Frame, style: Style, *, context: int) -> Iterator[str]:
     first, last = frame.line - context, max(frame.line, min(frame.end_line or frame.line, frame.line + 3)) + context
     rows = [(index, row) for index, row in enumerate(frame.source) if first <= row.number <= last]
     while rows and not rows[0][1].text.strip():
@@ -113,20 +155,19 @@ def _frame(frame: Frame, style: Style, *, context: int, called_from: bool) -> It
     for index, row in rows:
         start, end = _marked(frame, row)
         text = texts[index]
-        offset = start - room // 2 if end > room and start > room // 2 else 0
+        cut = _cut(text, start, end, room)
         hit = start < end
         gutter = style.paint(f"{'>' if hit or row.number == frame.line else ' '} {row.number:>{digits}}", Paint.ERROR)
         if row.number != frame.line and not hit:
             gutter = style.paint(f"  {row.number:>{digits}}", Paint.FAINT)
         bar = style.paint("│", Paint.FAINT)
-        cut = slice(offset, offset + room)
         if pieces:
             code = "".join(_slices([(style, _INKS.get(piece.ink), piece.text) for piece in pieces[index]], cut))
         else:
             code = text[cut]
         yield f"  {gutter} {bar} {code}".rstrip()
         if hit:
-            before, marked = _columns(text[offset:start]), max(_columns(text[start : min(end, offset + room)]), 1)
+            before, marked = _columns(text[cut.start : start]), max(_columns(text[start : min(end, cut.stop)]), 1)
             yield f"  {' ' * (digits + 2)} {bar} {' ' * before}{style.paint('^' * marked, Paint.ERROR_STRONG)}"
 
 
@@ -143,13 +184,34 @@ def _displayable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
+def _cut(text: str, start: int, end: int, room: int) -> slice:
+    """What of `text` is shown in so many columns: its beginning, if the marks from `start` to `end` are in it."""
+    offset = 0
+    if _columns(text[:end]) > room and _columns(text[:start]) > room // 2:
+        offset = start - _fitting(reversed(text[:start]), room // 2)
+    return slice(offset, offset + _fitting(text[offset:], room))
+
+
+def _fitting(text: Iterable[str], room: int) -> int:
+    """How many of these characters fit into so many columns."""
+    count = 0
+    for char in text:
+        room -= _columns_of(char)
+        if room < 0:
+            break
+        count += 1
+    return count
+
+
 def _columns(text: str) -> int:
     """How many columns of a terminal `text` takes."""
     return sum(_columns_of(char) for char in text) if not text.isascii() else len(text)
 
 
 def _columns_of(char: str) -> int:
-    if unicodedata.combining(char):
+    if char.isascii():
+        return 1
+    if unicodedata.category(char) in {"Mn", "Me"}:  # accents, and what picks the shape of an emoji
         return 0
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 

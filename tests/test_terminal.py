@@ -22,9 +22,11 @@ from devserver.terminal import (
     duration,
     error_text,
     escape_control,
+    is_remote,
     notice_line,
     refresh_line,
     request_line,
+    shows_links,
     size,
     warning_line,
 )
@@ -253,6 +255,46 @@ def test_links() -> None:
     assert style.link("x", "<string>") == "x"
     assert style.link("x", "/caf\udce9.py").startswith("\x1b]8;;file:///caf%E9.py")
     assert PLAIN.link("x", "/x.py") == "x"
+    assert style.link("x", "/a#b?c%d;e\x1b.py").startswith("\x1b]8;;file:///a%23b%3Fc%25d%3Be%1B.py\x1b\\")
+    assert Style(links=True, link_host="büro").link("x", "/x.py").startswith("\x1b]8;;file://b%C3%BCro/x.py\x1b\\")
+
+
+@pytest.mark.parametrize(
+    ("environ", "shown"),
+    [
+        ({}, False),
+        ({"TERM": "dumb", "WT_SESSION": "1"}, False),
+        ({"TERM": "linux"}, False),
+        ({"TERM": "xterm-256color"}, False),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, True),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "5000"}, False),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "new"}, False),
+        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "230800"}, True),
+        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "190000"}, False),
+        ({"TERM": "xterm-256color", "WT_SESSION": "a-b"}, True),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, True),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, False),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}, False),
+        ({"TERM": "xterm-256color", "TERMINAL_EMULATOR": "JetBrains-JediTerm", "VTE_VERSION": "7600"}, False),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM": "foot-extra"}, True),
+        ({"TERM": "alacritty", "INSIDE_EMACS": "29.1,comint"}, False),
+        ({"TERM": "screen.xterm-256color", "VTE_VERSION": "7600"}, False),
+        ({"TERM": "tmux-256color", "TMUX": "x", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.4"}, True),
+        ({"TERM": "tmux-256color", "TMUX": "x", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "next-3.5"}, True),
+        ({"TERM": "screen", "TMUX": "x", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.3a"}, False),
+        ({"TERM": "screen", "TMUX": "x", "VTE_VERSION": "7600"}, False),
+        ({"TERM": "xterm", "FORCE_HYPERLINK": "1"}, True),
+        ({"TERM": "xterm-kitty", "FORCE_HYPERLINK": "0"}, False),
+    ],
+)
+def test_which_terminals_show_links(environ: dict[str, str], shown: bool) -> None:
+    assert shows_links(environ) is shown
+
+
+def test_the_machine_is_named_where_the_terminal_is_elsewhere() -> None:
+    assert is_remote({"SSH_CONNECTION": "10.0.0.1 5 10.0.0.2 22"})
+    assert not is_remote({})
 
 
 def test_request_lines_need_no_pygments() -> None:

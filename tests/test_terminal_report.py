@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import re
+import signal
+import unicodedata
 from textwrap import dedent
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devserver.lastwords import report_from_death
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 from devserver.terminal import PLAIN, Style
 from devserver.terminal_report import MAX_ERRORS, report_text
@@ -130,29 +134,178 @@ def test_many_user_frames() -> None:
     assert "5 more of yours" in text
 
 
-def test_chain_and_groups() -> None:
+def test_a_chain_is_read_from_the_last_error_to_the_first() -> None:
+    raised = frame("def index():\n    raise KeyError('user')\n", 2, (4, 26))
+    cause = frame("int('x')\n", 1, (0, 8), path="polls/forms.py")
     errors = (
-        ErrorInfo("ExceptionGroup", "several (2 sub-exceptions)", (), notes=("a note\nof two lines",)),
-        ErrorInfo("ValueError", "", (), link="group", parent=0),
-        ErrorInfo("KeyError", "'x'", (), link="cause", parent=1),
-        ErrorInfo("TypeError", "two\nlines", (), link="context", parent=2),
+        ErrorInfo("KeyError", "'user'", (raised,), notes=("a note\nof two lines", "and another")),
+        ErrorInfo("ValueError", "invalid literal", (cause,), link="cause", parent=0),
+        ErrorInfo("TypeError", "two\nlines", (), link="context", parent=1),
     )
-    assert report_text(Report(Occasion.LOAD, "", errors, detail="while it was loaded")) == dedent(
+    assert report_text(Report(Occasion.LOAD, "", errors, detail="while loading app")) == dedent(
         """\
-        ExceptionGroup: several (2 sub-exceptions)
-          while it was loaded
+        KeyError: 'user'
+          while loading app
           a note
           of two lines
+          and another
 
-        in the group ValueError
+          polls/views.py:2 in index
+            1 │ def index():
+          > 2 │     raise KeyError('user')
+              │     ^^^^^^^^^^^^^^^^^^^^^^
 
-        caused by KeyError: 'x'
+        caused by ValueError: invalid literal
+
+          polls/forms.py:1 in index
+          > 1 │ int('x')
+              │ ^^^^^^^^
 
         while handling TypeError: two
           lines"""
     )
-    many = Report(Occasion.LOAD, "", errors[1:2] * 10)
+
+
+def test_what_groups_hold_is_indented() -> None:
+    place = frame("fetch()\n", 1, (0, 7))
+    errors = (
+        ErrorInfo("ExceptionGroup", "several (2 sub-exceptions)", ()),
+        ErrorInfo("ExceptionGroup", "two (2 sub-exceptions)", (), link="group", parent=0),
+        ErrorInfo("ValueError", "", (place,), link="group", parent=1),
+        ErrorInfo("KeyError", "'x'", (), link="cause", parent=2),
+        ErrorInfo("OSError", "down", (), notes=("a note",), link="group", parent=1),
+        ErrorInfo("TypeError", "no", (), link="group", parent=0),
+    )
+    assert report_text(Report(Occasion.LOAD, "", errors)) == dedent(
+        """\
+        ExceptionGroup: several (2 sub-exceptions)
+
+          1 of 2 in the group: ExceptionGroup: two (2 sub-exceptions)
+
+            1 of 2 in the group: ValueError
+
+              polls/views.py:1 in index
+              > 1 │ fetch()
+                  │ ^^^^^^^
+
+            caused by KeyError: 'x'
+
+            2 of 2 in the group: OSError: down
+              a note
+
+          2 of 2 in the group: TypeError: no"""
+    )
+
+
+def test_many_errors_are_cut() -> None:
+    many = Report(Occasion.LOAD, "", (ErrorInfo("ValueError", "", ()),) * 10)
     assert report_text(many).endswith(f"… and {10 - MAX_ERRORS} more")
+
+
+def test_a_syntax_error() -> None:
+    code = "def index(request)\n    return None\n"
+    place = dataclasses.replace(frame(code, 1, (18, 19)), function="", end_line=None)
+    library = frame("load()", 1, own=False, path="importlib/__init__.py")
+    error = ErrorInfo("SyntaxError", "expected ':'", (library, place))
+    advice = (Advice("A colon is missing at the end of this line."),)
+    assert report_text(Report(Occasion.LOAD, "", (error,), advice, detail="while loading shop:app")) == dedent(
+        """\
+        SyntaxError: expected ':'
+          while loading shop:app
+
+          polls/views.py:1
+          > 1 │ def index(request)
+              │                   ^
+            2 │     return None
+
+          calls not shown: 1 in libraries (importlib)
+
+          hint: A colon is missing at the end of this line."""
+    )
+
+
+def test_full_tracebacks_list_every_call_in_order() -> None:
+    frames = (
+        frame("lib()", 7, own=False, path="django/core/handlers.py"),
+        frame("lib()", 9, own=False, path="asgiref/sync.py"),
+        frame("outer()\n", 1, (0, 7), path="polls/urls.py"),
+        frame("lib()", 3, own=False, path="django/db/models.py"),
+        *[frame("again()\n", 1, (0, 7), path="polls/tree.py")] * 3,
+        frame("raise\n", 1, own=False, path="django/db/query.py"),
+    )
+    assert report_text(report(*frames), full=True) == dedent(
+        """\
+        ValueError: no
+
+          django/db/query.py:1 in index
+
+          called from polls/tree.py:1 in index
+          > 1 │ again()
+              │ ^^^^^^^
+
+          called from django/db/models.py:3 in index
+
+          called from polls/urls.py:1 in index
+          > 1 │ outer()
+              │ ^^^^^^^
+
+          called from asgiref/sync.py:9 in index
+          called from django/core/handlers.py:7 in index
+
+          calls not shown: 2 of the same in a recursion"""
+    )
+    many = report(*(frame("a()", 1, path=f"file{number}.py") for number in range(9)))
+    assert [f"file{number}.py:1" in report_text(many, full=True) for number in range(9)] == [True] * 9
+
+
+def test_a_death_by_signal() -> None:
+    stack = (
+        "Fatal Python error: Segmentation fault\n\n"
+        "Current thread 0x00007f81037086c0 (most recent call first):\n"
+        f'  File "{ctypes.__file__}", line 519 in string_at\n'
+        '  File "/project/shop/views.py", line 12 in index\n'
+    )
+    text = report_text(report_from_death(-signal.SIGSEGV, stack, user_roots=["/project"]))
+    assert text == dedent(
+        """\
+        The server process was killed by signal SIGSEGV (segmentation fault)
+          Fatal Python error: Segmentation fault
+
+          shop/views.py:12 in index
+
+          calls not shown: 1 in libraries (ctypes)
+
+          hint: Such an end comes from a compiled extension, not from Python code: see
+                which call was the last, and try another version of that package."""
+    )
+
+
+def test_a_warning_is_short() -> None:
+    place = dataclasses.replace(frame("def index():\n    old()\n    new()\n", 2), end_line=None)
+    error = ErrorInfo("DeprecationWarning", "old() is deprecated", (place,))
+    warning = Report(Occasion.WARNING, "", (error,))
+    assert report_text(warning) == dedent(
+        """\
+        DeprecationWarning: old() is deprecated
+
+          polls/views.py:2 in index
+          > 2 │     old()"""
+    )
+    assert report_text(warning, Style(color=True)).startswith("\x1b[33mDeprecationWarning\x1b[0m: \x1b[33mold()")
+
+
+def test_wide_characters_do_not_reach_beyond_the_edge() -> None:
+    text = 'x = "' + "日本語" * 40 + '" + 🎉 + ❤\ufe0f'
+    start = text.index("+ 🎉")
+    for columns in (None, (start, start + 3)):
+        rows = shown(frame(text, 1, columns), style=Style(width=60)).splitlines()
+        hit = next(row for row in rows if row.startswith("  >"))
+        assert sum(2 if unicodedata.east_asian_width(char) == "W" else 1 for char in hit) <= 60
+    assert "+ 🎉" in hit
+    marked = rows[rows.index(hit) + 1]
+    before = hit[: hit.index("+ 🎉")]
+    assert marked.index("^") == sum(2 if unicodedata.east_asian_width(char) == "W" else 1 for char in before)
+    assert marked.count("^") == 4
 
 
 def test_a_stack_that_could_not_be_parsed_is_shown() -> None:

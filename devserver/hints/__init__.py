@@ -141,6 +141,8 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("signal", machine.death),
     ("exit", machine.death),
     ("hang", machine.hang),
+    ("forgotten task", asynchronous.forgotten_task),
+    ("held loop", asynchronous.held_loop),
 )
 """Class name (also of a base) → hint. The first that has something to say for an error speaks for it."""
 

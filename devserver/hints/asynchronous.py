@@ -82,3 +82,19 @@ def another_loop(case: Case) -> Advice | None:
     return Advice(
         "It was made for another event loop: make it in the startup part of the app's lifespan, not at import or in asyncio.run()."
     )
+
+
+def forgotten_task(case: Case) -> Advice | None:
+    return Advice(
+        "Keep the task in a variable that lives as long as it does, or in a set: the event loop alone does not keep it."
+    )
+
+
+def held_loop(case: Case) -> Advice | None:
+    place = case.error.place
+    if place is None or not place.is_user:
+        return None
+    return Advice(
+        "No other request was answered meanwhile. `await asyncio.to_thread(…)` lets a call that blocks run in a thread;"
+        " FastAPI and Starlette do so with a view that is a plain `def`."
+    )

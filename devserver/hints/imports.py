@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 import sys
 
@@ -104,7 +105,7 @@ def missing_module(case: Case) -> Advice | None:
     """No module of that name: misspelt, installed elsewhere, or not installed."""
     name = case.error.fact("name")
     top, _, below = name.partition(".")
-    if not name or case.matched(r"is not a package$"):
+    if not re.fullmatch(r"[\w.-]+", name) or case.matched(r"is not a package$"):
         return None
     siblings = set(case.around.siblings)
     if below and (close := difflib.get_close_matches(name, siblings, n=1, cutoff=0.7)):

@@ -21,6 +21,7 @@ MODULES = (
     "devserver.server.web.request_facts",
     "devserver.server.web.pages",
     "devserver.terminal_report",
+    "devserver.server.watchdog",
     "devserver.server.web.static",
     "devserver.server.web.websocket",
     "pdb",

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from devserver import editors, processes
 from devserver.channel import Channel
@@ -45,6 +45,7 @@ from devserver.messages import (
     PinWanted,
     ReadsRecorded,
     RefreshFiles,
+    Reported,
     RequestBegan,
     Serve,
     ServingBegan,
@@ -54,12 +55,14 @@ from devserver.messages import (
 )
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.deferred import ours_first
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.freezing import Freezer
 from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
+from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
@@ -73,7 +76,10 @@ from devserver.server.web.streams import EventStreams
 from devserver.server.web.wsgi import WSGIAdapter
 from devserver.source import working_folder
 from devserver.target import Target, TargetKind
-from devserver.terminal import Style, request_line
+from devserver.terminal import request_line
+
+if TYPE_CHECKING:
+    from devserver.server.watchdog import Watchdog
 
 SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request at least; else what is left of the grace."""
@@ -108,7 +114,8 @@ class ServerProcess:
         self._argv = configure.argv
         self._environment = configure.environment
         self._bound_hosts = configure.bound_hosts
-        self._style = Style(color=configure.color)
+        self._style = configure.style
+        self._error_style = configure.error_style
         self._integrations = integrations
         self._applicable: tuple[Integration, ...] = ()
         self._versions: tuple[tuple[str, str], ...] = ()
@@ -140,6 +147,13 @@ class ServerProcess:
             notice=lambda text: self._send(Noticed(text)),
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
+        self._outside = Outside(
+            make_report=lambda error, where: self._make_report(error, Occasion.BACKGROUND, None, where),
+            show=lambda report, once: self._send(Reported(report, once)),
+            notice=lambda text: self._send(Noticed(text, warning=True)),
+            user_roots=(self._target.app_dir, working_folder()),
+        )
+        self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: LineWriter | None = None
         self._engine: Engine | None = None
@@ -174,6 +188,7 @@ class ServerProcess:
         os.environ.update(self._environment)
         sys.argv = list(self._argv)
         self._prompts.install()
+        self._outside.install()
 
     def _end(self, status: int) -> NoReturn:
         """Run the app's atexit handlers and go. Non-daemon threads and executors are not waited for."""
@@ -181,6 +196,7 @@ class ServerProcess:
             atexit._run_exitfuncs()
         except BaseException:
             logging.getLogger("devserver").exception("an atexit handler raised")
+        self._outside.tell_rest()
         if self._lines is not None:
             for fd, text in self._lines.take_left():
                 self._send(OutputLeft(text, fd))
@@ -223,6 +239,7 @@ class ServerProcess:
         self._began = time.perf_counter()
         self._ran_before = self._recorder.source_count
         self._is_edited = bool(resumed.plan.saved)
+        self._outside.resumed()
 
     def _compose(self, loaded: Loaded, integrated: Integrated) -> App:
         if loaded.interface is Interface.STATIC:
@@ -260,7 +277,7 @@ class ServerProcess:
         self._drain_began = asyncio.Event()
         self._prompts.use_loop(loop)
         loop.add_reader(self._channel.fileno(), self._obey_all)
-        loop.set_exception_handler(self._loop_error)
+        self._outside.use_loop(loop)
         lifespan = Lifespan(app.asgi)
         if app.has_lifespan:
             try:
@@ -275,6 +292,7 @@ class ServerProcess:
             notice=lambda text: self._send(Noticed(text, warning=True)),
             on_error=lambda error: self._show(self._make_report(error, Occasion.REQUEST, None)),
         )
+        self._watch_loop(loop)
         self._recorder.begin_serving()
         self._send_reads()
         self._say_loaded(app, (time.perf_counter() - self._began) * 1000)
@@ -297,6 +315,22 @@ class ServerProcess:
                 self._send(Noticed("the lifespan shutdown did not end in time", warning=True))
             except BaseException as error:
                 self._show(self._make_report(error, Occasion.LIFESPAN, None))
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def _watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._options.slow_callbacks:
+            with ours_first():
+                from devserver.server.watchdog import Watchdog
+
+            self._watchdog = Watchdog(
+                loop,
+                self._options.slow_callbacks,
+                clock=self._prompts.clock,
+                tell=self._outside.loop_held,
+                notice=lambda text: self._send(Noticed(text)),
+            )
+            self._watchdog.start()
 
     async def _end_threads(self, adapter: WSGIAdapter, deadline: float) -> None:
         """Wait for what threads do after an answer is complete (`close`), but not for event streams that sleep."""
@@ -462,7 +496,7 @@ class ServerProcess:
     def _send_imports(self) -> None:
         self._send(ImportsRecorded(self._recorder.take_import_graph()))
 
-    def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None) -> Report:
+    def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None, detail: str = "") -> Report:
         return reports.make_report(
             error,
             occasion,
@@ -470,27 +504,18 @@ class ServerProcess:
             user_roots=(self._target.app_dir, working_folder()),
             versions=self._versions,
             target=self._target.label,
+            detail=detail,
             kept=self._kept,
         )
 
     def _show(self, report: Report) -> None:
-        style = dataclasses.replace(self._style, width=shutil.get_terminal_size().columns)
-        text = reports.text(report, style)
+        style = dataclasses.replace(self._error_style, width=shutil.get_terminal_size().columns)
+        text = reports.text(report, style, full=self._options.full_tracebacks)
         if self._lines is None:
             sys.stdout.flush()
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
         else:
             self._lines.write(f"\n{text}\n", STDERR)
-
-    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """What nobody awaited. The transport's complaints about clients that left are not the user's."""
-        error = context.get("exception")
-        if isinstance(error, OSError) and "transport" in context:
-            return
-        if isinstance(error, BaseException):
-            self._show(self._make_report(error, Occasion.BACKGROUND, None))
-        else:
-            loop.default_exception_handler(context)
 
 
 class StaticMountOnly:

@@ -14,6 +14,7 @@ from devserver import __version__
 from devserver.lastwords import report_from_death
 from devserver.messages import LoadEnded
 from devserver.options import Options
+from devserver.report import Report
 from devserver.source import working_folder
 from devserver.supervisor.commands import Notice, Tell
 from devserver.supervisor.console import Console
@@ -50,6 +51,7 @@ class Announcer:
         self._reason = ""
         self._began = time.monotonic()
         self._told: set[str] = set()
+        self._warned: set[tuple[str, ...]] = set()
 
     def because(self, names: Sequence[str], event: str, reason: str = "", *, overtakes: bool = False) -> None:
         """Remember what the next load is for. A change that overtakes a running load adds its names to that one's."""
@@ -64,6 +66,14 @@ class Announcer:
 
     def refreshed(self, paths: Sequence[str]) -> None:
         self._console.refreshed(shown(paths))
+
+    def reported(self, report: Report, once: bool) -> None:
+        """A server tells of something outside of a request; `once`: unless one of its kind told the same of the same line."""
+        if once:
+            if (key := _warning_key(report)) in self._warned:
+                return
+            self._warned.add(key)
+        self._console.report(report)
 
     def tell(self, tell: Tell, server: ServerRecord | None, last_words: str) -> None:
         """Say it. `last_words`: what faulthandler wrote, if the server has ended."""
@@ -160,6 +170,15 @@ class Announcer:
                 is_loaded=loaded is not None,
             )
         )
+
+
+def _warning_key(report: Report) -> tuple[str, ...]:
+    """What a warning says, and of which line: by its text, for its number changes with each edit above it."""
+    texts = [report.title]
+    for error in report.errors:
+        if (place := error.place) is not None:
+            texts += [place.path, *(line.text.strip() for line in place.source if line.number == place.line)]
+    return tuple(texts)
 
 
 def _before(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import sys
 import termios
 from collections.abc import Callable, Sequence
@@ -48,10 +49,11 @@ _MAX_EMPTY_READS = 10
 class Console:
     """The terminal of the command."""
 
-    def __init__(self, color: ColorChoice, *, keys: bool) -> None:
+    def __init__(self, color: ColorChoice, *, keys: bool, full_tracebacks: bool) -> None:
         out, err = _is_terminal(sys.stdout), _is_terminal(sys.stderr)
-        self.style = terminal.Style(color=_wants_color(color, out), width=_width(), links=False)
-        self._error_style = dataclasses.replace(self.style, color=_wants_color(color, err))
+        self.style = _style(color, is_terminal=out)
+        self.error_style = _style(color, is_terminal=err)
+        self._full_tracebacks = full_tracebacks
         self._output = Output()
         self._interactive = _is_terminal(sys.stdin) and out
         self.keyboard = _open_keyboard() if keys and self._interactive else None
@@ -69,7 +71,7 @@ class Console:
         """The terminal has another size."""
         width = _width()
         self.style = dataclasses.replace(self.style, width=width)
-        self._error_style = dataclasses.replace(self._error_style, width=width)
+        self.error_style = dataclasses.replace(self.error_style, width=width)
 
     def close(self) -> None:
         """Say what is left to say and leave the terminal as it was."""
@@ -180,10 +182,10 @@ class Console:
         self.say(terminal.notice_line(text, self.style))
 
     def warning(self, text: str) -> None:
-        self._print(terminal.warning_line(text, self._error_style), sys.stderr)
+        self._print(terminal.warning_line(text, self.error_style), sys.stderr)
 
     def report(self, report: Report) -> None:
-        self._print("\n" + report_text(report, self._error_style) + "\n", sys.stderr)
+        self._print("\n" + report_text(report, self.error_style, full=self._full_tracebacks) + "\n", sys.stderr)
 
     def changed(
         self,
@@ -234,6 +236,17 @@ class Console:
 
 def _was(status: int) -> str:
     return "was " if status < 0 else ""
+
+
+def _style(choice: ColorChoice, *, is_terminal: bool) -> terminal.Style:
+    """What may be written to a stream. Links are left out where colours are: no escape sequences are wanted there."""
+    color = _wants_color(choice, is_terminal)
+    return terminal.Style(
+        color=color,
+        width=_width(),
+        links=color and is_terminal and terminal.shows_links(os.environ),
+        link_host=socket.gethostname() if terminal.is_remote(os.environ) else "",
+    )
 
 
 def _wants_color(choice: ColorChoice, is_terminal: bool) -> bool:

@@ -61,7 +61,7 @@ _SIGNALS = (
 
 def run(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
     """Serve until told to end; the exit code. Takes the root over. Raises ListenError if the address is not to be had."""
-    console = Console(options.color, keys=options.reload)
+    console = Console(options.color, keys=options.reload, full_tracebacks=options.full_tracebacks)
     try:
         listener = bind(options.host, options.port)
     except BaseException:
@@ -126,6 +126,7 @@ class Supervisor:
             on_reads=self._reads_arrived,
             on_activity=self._pace.in_use,
             notice=self._notice,
+            on_report=self._announcer.reported,
             on_output=self._console.pass_on,
             spare=self._launches.holds,
             show_pin=self._show_pin,
@@ -147,7 +148,8 @@ class Supervisor:
             self._target,
             self._argv,
             (*hosts, self._options.host),
-            color=self._console.style.color,
+            style=self._console.style,
+            error_style=self._console.error_style,
             environment=environment,
             page_token=self._page_token,
             grant=self._pin.grant if self._options.console and self._listener.is_loopback else "",

@@ -40,6 +40,7 @@ from devserver.messages import (
     Plan,
     ReadsRecorded,
     RefreshFiles,
+    Reported,
     RequestBegan,
     ResumeCheckpoint,
     RootReady,
@@ -111,6 +112,7 @@ class Tree:
         on_reads: Callable[[ServerRecord, Sequence[Read]], None],
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
+        on_report: Callable[[Report, bool], None],
         on_output: Callable[[int, str], None],
         show_pin: Callable[[], None],
         judge_pin: Callable[[str], Judgement],
@@ -123,6 +125,7 @@ class Tree:
         self._notice = notice
         self._show_pin = show_pin
         self._judge_pin = judge_pin
+        self._on_report = on_report
         self._on_output = on_output
         self._spare = spare
         self._roots: list[RootRecord] = []
@@ -394,6 +397,8 @@ class Tree:
                 self._on_output(fd, text)
             case Noticed(text=text, warning=warning):
                 self._notice(text, warning)
+            case Reported(report=report, once=once):
+                self._on_report(report, once)
             case _:
                 raise AssertionError(f"not from a server: {message}")
 

@@ -78,6 +78,7 @@ class Grove:
             notice=lambda text, warning: None,
             show_pin=lambda: None,
             judge_pin=lambda tried: Judgement("open" if tried == "123" else "", 3),
+            on_report=lambda report, once: None,
             on_output=lambda fd, text: None,
         )
         assert isinstance(self.root.heard()[0][0], Configure)

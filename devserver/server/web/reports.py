@@ -5,6 +5,7 @@ Runs in the server, on its loop or before there is one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from devserver.report import Occasion, Report
@@ -13,6 +14,9 @@ from devserver.server.deferred import ours_first
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.tools import Tools
 from devserver.terminal import Style
+
+_SHOWN = frozenset({Occasion.LOAD, Occasion.REQUEST, Occasion.LIFESPAN})
+"""What has a page. Of other errors nobody asks for more, and their frames would hold what they hold."""
 
 
 def make_report(
@@ -24,9 +28,13 @@ def make_report(
     user_roots: Sequence[str],
     versions: Sequence[tuple[str, str]] = (),
     target: str,
+    detail: str = "",
     kept: KeptErrors,
 ) -> Report:
-    """The report of a live exception, kept for its page; `scope` and `body` of the request it happened in, if there was one."""
+    """The report of a live exception, kept if it has a page.
+
+    `scope` and `body`: of the request that it happened in, if there was one; `detail`: where else it happened.
+    """
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
 
@@ -34,16 +42,19 @@ def make_report(
         examined = tracebacks.examine(
             error, occasion, request=request, user_roots=user_roots, versions=versions, target=target
         )
-    kept.keep(examined)
+    if detail:
+        examined.report = dataclasses.replace(examined.report, detail=detail)
+    if occasion in _SHOWN:
+        kept.keep(examined)
     return examined.report
 
 
-def text(report: Report, style: Style) -> str:
-    """`report` for the terminal."""
+def text(report: Report, style: Style, *, full: bool) -> str:
+    """`report` for the terminal; `full`: with all calls in libraries."""
     with ours_first():
         from devserver.terminal_report import report_text
 
-        return report_text(report, style)
+        return report_text(report, style, full=full)
 
 
 async def answer(report: Report, scope: Scope, send: Send, *, run: str, tools: Tools) -> None:
