@@ -8,6 +8,7 @@ escape sequence without colour and no control character of anyone else's.
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -234,14 +235,22 @@ def _stack(stack: str) -> Iterator[str]:
         yield "  …"
 
 
+_CODE = re.compile(r"`[^`]{1,50}`")
+_GLUE = "\N{NO-BREAK SPACE}"
+"""What holds code between backticks together, for nobody types it from two lines."""
+
+
 def _advice(advice: Advice, style: Style) -> Iterator[str]:
-    wrapped = [
-        textwrap.wrap(
-            escape_control(line), max(style.width - 8, 40), subsequent_indent=" " * (len(line) - len(line.lstrip()))
-        )
+    lines = [
+        part.replace(_GLUE, " ")
         for line in advice.text.splitlines()
+        for part in textwrap.wrap(
+            _CODE.sub(lambda code: code[0].replace(" ", _GLUE), escape_control(line)),
+            max(style.width - 8, 40),
+            subsequent_indent=" " * (len(line) - len(line.lstrip())),
+        )
     ]
-    first, *rest = [line for lines in wrapped for line in lines] or [""]
+    first, *rest = lines or [""]
     yield f"  {style.paint('hint:', Paint.LINK)} {first}"
     for line in rest:
         yield f"        {line}"

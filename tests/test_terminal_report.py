@@ -354,3 +354,11 @@ def test_no_control_character_comes_through(text: str, name: str, start: int, en
     shown = report_text(whole, Style(color=color, width=40))
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown) if color else shown
     assert all(line.isprintable() for line in plain.split("\n"))
+
+
+def test_code_in_a_hint_stays_on_one_line() -> None:
+    for width in range(48, 80):
+        advice = Advice("It is async, so the call alone does nothing yet: write `await notify(1, 2)`, and no less.")
+        text = report_text(Report(Occasion.LOAD, "x", advice=(advice,)), Style(width=width))
+        assert "`await notify(1, 2)`" in text
+        assert "\N{NO-BREAK SPACE}" not in text

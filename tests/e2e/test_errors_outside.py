@@ -200,7 +200,10 @@ def test_a_task_that_nobody_awaits(asgi: DevServer) -> None:
 def test_a_coroutine_that_nobody_awaits(asgi: DevServer) -> None:
     asgi.get("/never")
     wait_for(
-        asgi, "RuntimeWarning: coroutine 'notify' was never awaited", r"> +\d+ │ +notify\(\)", r"hint: .*await notify"
+        asgi,
+        "RuntimeWarning: coroutine 'notify' was never awaited",
+        r"> +\d+ │ +notify\(\)",
+        r"hint: (?:.|\n)*?await notify\(",
     )
 
 
