@@ -59,6 +59,7 @@ from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
+from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lifespan import Lifespan
 from devserver.server.web.lines import STDERR, LineWriter
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
@@ -127,6 +128,7 @@ class ServerProcess:
         self._lines: LineWriter | None = None
         self._engine: Engine | None = None
         self._streams: EventStreams | None = None
+        self._kept = KeptErrors()
         self._handed_over: list[tuple[int, bytes]] = []
         self._drain_grace_s: float | None = None
         self._drain_began: asyncio.Event | None = None
@@ -303,6 +305,8 @@ class ServerProcess:
             show=self._show,
             write_request=self._request_writer() if self._options.access_log else None,
             on_static_sent=lambda path, url: self._recorder.sent_static(path),
+            kept=self._kept,
+            framework_errors=self._options.framework_errors,
         )
         self._streams = built.streams
         return built.app

@@ -17,6 +17,7 @@ from devserver.server.integration import StaticMount
 from devserver.server.web.capture import ErrorCapture, MakeReport
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
+from devserver.server.web.kept import KeptErrors
 from devserver.server.web.requestlog import RequestLog, WriteRequest
 from devserver.server.web.streams import EventStreams
 
@@ -49,6 +50,8 @@ def build(
     show: Callable[[Report], None],
     write_request: WriteRequest | None,
     on_static_sent: Callable[[Path, str], None] | None = None,
+    kept: KeptErrors | None = None,
+    framework_errors: bool = False,
 ) -> Stack:
     """Put the middlewares around `app`. Without `write_request` nothing is logged."""
     streams = EventStreams(app)
@@ -58,9 +61,9 @@ def build(
         from devserver.server.web.static import StaticFiles
 
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
-    stack = ErrorCapture(
-        stack, make_report=make_report, show=show, run=run
-    )  # frameworks' static finders are user code too
+    stack = ErrorCapture(  # frameworks' static finders are user code too
+        stack, make_report=make_report, show=show, run=run, kept=kept, framework_errors=framework_errors
+    )
     stack = HostCheckMiddleware(InternalPages(stack, run=run), host_check)
     if write_request is not None:
         stack = RequestLog(stack, write_request)
