@@ -83,7 +83,7 @@ class ErrorCapture:
                 if _is_cancelled(error):
                     raise
                 raised = error
-            if raised is not None or request.error is not None or request.held is not None or request.last is None:
+            if raised is not None or request.error is not None or request.held is not None or not request.has_started:
                 await self._ended(request, raised, scope, send)
         except asyncio.CancelledError:
             if not request.is_begun:
@@ -97,32 +97,31 @@ class ErrorCapture:
         """Report what the app has raised or swallowed, and send what has not been sent."""
         if request.gone and raised is not None and type(raised).__name__ in _DISCONNECTS:
             raised = None
-        elif request.last is None and raised is None and not request.gone:
+        elif raised is None and not request.has_started and not request.gone:
             raised = NoAnswerError("the application returned without sending a response")
         held = await request.held_back()
-        is_complete = request.last is not None and is_last(request.last)
         report: Report | None = None
         for error in _distinct(request.error, raised):
-            is_late = held is None and is_complete and error is raised
+            is_late = held is None and request.is_complete and error is raised
             made = await self._report(error, Occasion.BACKGROUND if is_late else Occasion.REQUEST, scope)
             report = report or made
         if held is not None:
-            if report is None or not self._is_replaced(request, raised, scope, is_complete=is_complete):
+            if report is None or not self._is_replaced(request, raised, scope):
                 await held.let_go()
                 return
-            if is_complete:
+            if request.is_complete:
                 self._keep(report, held)
-        elif raised is None or is_complete:
+        elif raised is None or request.is_complete:
             return
-        elif request.last is not None:
+        elif request.has_started:
             raise AnswerCutError from raised
         assert report is not None
         request.is_answered = True
         await reports.answer(report, scope, send, run=self._run)
 
-    def _is_replaced(self, request: _Request, raised: BaseException | None, scope: Scope, *, is_complete: bool) -> bool:
+    def _is_replaced(self, request: _Request, raised: BaseException | None, scope: Scope) -> bool:
         """Whether the page comes instead of the answer that was held back."""
-        if raised is not None and not is_complete:  # there is no other answer
+        if raised is not None and not request.is_complete:  # there is no other answer
             return True
         is_wanted = raised is not None or request.is_replaceable
         return is_wanted and not self._framework_errors and _accepts_html(scope)
@@ -189,21 +188,27 @@ class ErrorCapture:
 class _Request(Slot):
     """One request on its way through the app."""
 
-    __slots__ = ("_receive", "_send", "gone", "held", "is_answered", "last")
+    __slots__ = ("_receive", "_send", "gone", "has_started", "held", "is_answered", "last")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         super().__init__()
         self._receive = receive
         self._send = send
         self.gone = False  # the client
-        self.last: Event | None = None  # that the app has sent
+        self.has_started = False  # the app, its answer
+        self.last: Event | None = None  # that it has sent
         self.held: HeldAnswer | None = None
         self.is_answered = False  # by a page
 
     @property
     def is_begun(self) -> bool:
         """Whether the client has got something."""
-        return self.is_answered or (self.last is not None and (self.held is None or not self.held.is_held))
+        return self.is_answered or (self.has_started and (self.held is None or not self.held.is_held))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the app has sent all of its answer."""
+        return self.has_started and self.last is not None and is_last(self.last)
 
     async def receive(self) -> Event:
         event = await self._receive()
@@ -212,13 +217,17 @@ class _Request(Slot):
         return event
 
     async def send(self, event: Event) -> None:
-        self.last = event
         if self.held is not None:
             await self.held.send(event)
-        elif event["type"] == "http.response.start" and event["status"] >= 500:
-            self.held = HeldAnswer(self._send, event)
+        elif event["type"] == "http.response.start":
+            self.has_started = True
+            if event["status"] >= 500:
+                self.held = HeldAnswer(self._send, event)
+            else:
+                await self._send(event)
         else:
             await self._send(event)
+        self.last = event
 
     async def held_back(self) -> HeldAnswer | None:
         """What the app has sent and the client has not got; from now on it waits until it is let go."""
@@ -234,6 +243,7 @@ class _Request(Slot):
         super().close()
         if self.held is not None:
             self.held.stay()
+            self.held = None  # a task of the app's may keep this context for long
 
 
 class _ReportJob:

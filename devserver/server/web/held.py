@@ -34,10 +34,6 @@ class HeldAnswer:
         """Whether nothing of it was sent yet."""
         return self._way_out is None
 
-    @property
-    def is_complete(self) -> bool:
-        return is_last(self._events[-1])
-
     async def send(self, event: Event) -> None:
         """What the app sends after the start."""
         if self._way_out is None:

@@ -284,6 +284,17 @@ def test_an_error_behind_a_complete_answer_is_one_in_the_background() -> None:
     ]
 
 
+def test_an_event_that_the_engine_refuses_is_no_answer() -> None:
+    class Strict(Asked):
+        async def send(self, event: Event) -> None:
+            if not self.sent and event["type"] != "http.response.start":
+                raise RuntimeError("expected the start")
+            await super().send(event)
+
+    asked = Strict(answering(BODY)).http()
+    assert b"expected the start" in asked.sent[1]["body"]
+
+
 def test_an_error_that_led_to_another_is_told_with_it() -> None:
     async def fails_again(receive: Receive, send: Send) -> None:
         try:
