@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from devserver.integrations.daphne import DaphneIntegration
 from devserver.integrations.django import DjangoIntegration
+from devserver.integrations.falcon import FalconIntegration
 from devserver.integrations.flask import FlaskIntegration, QuartIntegration
 from devserver.integrations.greenthreads import GREEN_THREADS
 from devserver.integrations.jinja2 import Jinja2Integration
+from devserver.integrations.litestar import LitestarIntegration
 from devserver.integrations.named import NAMED
 from devserver.integrations.sqlalchemy import SQLAlchemyIntegration
 from devserver.integrations.starlette import StarletteIntegration
@@ -23,6 +25,8 @@ INTEGRATIONS: tuple[Integration, ...] = (
     FlaskIntegration(),
     QuartIntegration(),
     StarletteIntegration(),
+    FalconIntegration(),
+    LitestarIntegration(),
     *NAMED,
     Jinja2Integration(),
     SQLAlchemyIntegration(),

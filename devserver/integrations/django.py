@@ -1,7 +1,8 @@
 """Django: which app the settings name, what of a first request is built at load, static files through the finders.
 
 Runs in the server process. Rules that hold: Django is imported only once a target needs it or the load has; what
-`runserver` would do with settings, static files and templates is what happens here; logging is the project's own affair.
+`runserver` would do with settings, static files and templates is what happens here; logging is the project's own affair, but
+for the console's copy of an error that is reported.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import importlib
+import logging
 import os
 import posixpath
 import sys
@@ -17,10 +19,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from devserver.errors import TargetError
+from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.releases import release_of, titled
 from devserver.options import InterfaceChoice, Options
 from devserver.server.integration import Integrated, Integration, StaticMount
 from devserver.server.load.loading import load_module
+from devserver.server.swallowed import swallowed
 from devserver.server.wrapping import find_layers
 from devserver.target import Target, TargetKind
 
@@ -80,8 +84,10 @@ class DjangoIntegration(Integration):
     def loaded(self, app: object) -> Integrated:
         """Builds the template engines and imports the URLconf, so that what is wrong with them shows now."""
         from django.conf import settings
+        from django.core.signals import got_request_exception
         from django.urls import get_resolver
 
+        got_request_exception.connect(_got_request_exception, dispatch_uid=__name__)
         # The URLconf comes last: it imports the views, which change most, and what was built before need not be built again.
         template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
         _import_late_modules(sys.modules)
@@ -170,6 +176,18 @@ def _has_cursors(raw_connection: object) -> bool:
 
 def _is_djangos(layer: object) -> bool:
     return any(cls.__module__.partition(".")[0] in ("django", "channels") for cls in type(layer).__mro__)
+
+
+# --- errors ---
+
+
+def _got_request_exception(**_arguments: object) -> None:
+    """Django answers 500: with a page of its own, or, DEBUG being off, with what the project has for it."""
+    from django.conf import settings
+
+    error = sys.exception()
+    if error is not None and swallowed(error, replace=bool(settings.DEBUG)):
+        leave_out_reported(logging.getLogger("django.request"))
 
 
 # --- templates ---

@@ -2,20 +2,24 @@
 
 Rules that hold: what the user said (a variable, a key of the configuration) stays; the framework's own debugger and server are
 never switched on. With debug on, an error leaves a Flask app instead of becoming its 500 page (`PROPAGATE_EXCEPTIONS`),
-and so reaches ours; Quart makes a page of its own of it. Static files are sent by the framework.
+and so reaches ours; of an error that stays inside the signal tells, and ours comes unless the app has a handler for it. Quart makes
+a page of its own of what leaves its app. Static files are sent by the framework.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Container, Iterator, Mapping, MutableMapping
+from collections.abc import Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
+from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.jinja2 import template_folders
 from devserver.integrations.releases import release_of, titled
 from devserver.server.integration import Integrated, Integration
+from devserver.server.swallowed import swallowed
 from devserver.server.wrapping import find_layers
 
 
@@ -28,10 +32,18 @@ class _Scaffold(Protocol):
     def jinja_loader(self) -> object: ...
 
 
+Handlers = Mapping[str | None, Mapping[int | None, Mapping[type[Exception], object]]]
+
+
 class _App(_Scaffold, Protocol):
     debug: bool
+    testing: bool
     config: MutableMapping[str, object]
     blueprints: Mapping[str, _Scaffold]
+    error_handler_spec: Handlers
+
+    @property
+    def logger(self) -> logging.Logger: ...
 
 
 class FlaskIntegration(Integration):
@@ -49,6 +61,7 @@ class FlaskIntegration(Integration):
         return self._package in modules and next(self._apps(app), None) is not None
 
     def loaded(self, app: object) -> Integrated:
+        self._listen()
         static: list[Path] = []
         templates: list[Path] = []
         for one in self._apps(app):
@@ -65,6 +78,11 @@ class FlaskIntegration(Integration):
             versions=tuple((name, version) for name, version in versions if version),
         )
 
+    def _listen(self) -> None:
+        from flask import got_request_exception
+
+        got_request_exception.connect(_got_request_exception, weak=False)
+
     def _switch_on(self, app: _App) -> None:
         if app.config.get("DEBUG") is None:
             app.debug = True
@@ -76,6 +94,36 @@ class FlaskIntegration(Integration):
     def _apps(self, app: object) -> Iterator[_App]:
         kind = getattr(sys.modules[self._package], self.name)
         return cast("Iterator[_App]", find_layers(app, lambda layer: issubclass(type(layer), kind)))
+
+
+def _got_request_exception(app: _App, *, exception: BaseException, **_arguments: object) -> None:
+    from flask import request
+
+    _swallow(app, exception, request.blueprints)
+
+
+def _swallow(app: _App, error: BaseException, blueprints: Sequence[str]) -> None:
+    leaves = _leaves(app)
+    if swallowed(error, replace=leaves or not _has_handler(app.error_handler_spec, blueprints)) and not leaves:
+        leave_out_reported(app.logger)  # makes it, as the framework is about to do
+
+
+def _leaves(app: _App) -> bool:
+    """Whether an error leaves the app, handlers or not."""
+    propagates = app.config.get("PROPAGATE_EXCEPTIONS")
+    return app.testing or app.debug if propagates is None else bool(propagates)
+
+
+def _has_handler(handlers: Handlers, blueprints: Sequence[str]) -> bool:
+    """Whether the user has written what is answered when an error of any kind comes up there."""
+    from werkzeug.exceptions import InternalServerError
+
+    return any(
+        kind in handlers.get(scope, {}).get(code, {})
+        for scope in (*blueprints, None)
+        for code in (InternalServerError.code, None)
+        for kind in InternalServerError.__mro__
+    )
 
 
 class QuartIntegration(FlaskIntegration):
@@ -90,3 +138,15 @@ class QuartIntegration(FlaskIntegration):
         if said := os.environ.get("QUART_DEBUG"):
             app.debug = said.lower() not in ("0", "false", "no")
         super()._switch_on(app)
+
+    def _listen(self) -> None:
+        from quart import got_request_exception, got_websocket_exception
+
+        got_request_exception.connect(_got_quarts_exception, weak=False)
+        got_websocket_exception.connect(_got_quarts_exception, weak=False)
+
+
+async def _got_quarts_exception(app: _App, *, exception: BaseException, **_arguments: object) -> None:
+    from quart import has_request_context, request, websocket
+
+    _swallow(app, exception, (request if has_request_context() else websocket).blueprints)

@@ -1,8 +1,7 @@
-"""Frameworks that need nothing of us but to be called by their name, and a switch at most. Runs in the server process."""
+"""Frameworks that need nothing of us but to be called by their name. Runs in the server process."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container
 
 from devserver.integrations.releases import release_of, titled
@@ -31,17 +30,8 @@ class NamedIntegration(Integration):
         return Integrated(titled(self.name, version), versions=((self.name, version),) if version else ())
 
 
-class LitestarIntegration(NamedIntegration):
-    """Litestar, with its debug switch on: without it an error leaves no trace, neither in the page nor in the terminal."""
-
-    def prepare(self) -> None:
-        os.environ.setdefault("LITESTAR_DEBUG", "1")
-
-
 NAMED = (
-    NamedIntegration("Falcon", "falcon", ("falcon.app", "falcon.asgi.app")),
     NamedIntegration("Pyramid", "pyramid", ("pyramid.router",)),
-    LitestarIntegration("Litestar", "litestar", ("litestar.app",)),
     NamedIntegration("Bottle", "bottle", ("bottle",)),
     NamedIntegration("Dash", "dash", ("dash.dash",)),  # wraps a Flask app
     NamedIntegration("Sanic", "sanic", ("sanic.app",)),

@@ -353,12 +353,14 @@ class ServerProcess:
                 machine_names() if not _only_loopback(self._bound_hosts) else (),
             ),
             static=self._mounts(app),
-            make_report=self._make_report,
+            make_report=lambda error, occasion, scope, body: self._make_report(error, occasion, scope, body=body),
             show=self._show,
             answer=self._answer_report,
             errors=self._error_api,
             write_request=self._request_writer() if self._options.access_log else None,
             on_static_sent=lambda path, url: self._recorder.sent_static(path),
+            kept=self._kept,
+            framework_errors=self._options.framework_errors,
         )
         self._streams = built.streams
         return built.app
@@ -496,11 +498,14 @@ class ServerProcess:
     def _send_imports(self) -> None:
         self._send(ImportsRecorded(self._recorder.take_import_graph()))
 
-    def _make_report(self, error: BaseException, occasion: Occasion, scope: Scope | None, detail: str = "") -> Report:
+    def _make_report(
+        self, error: BaseException, occasion: Occasion, scope: Scope | None, detail: str = "", *, body: bytes = b""
+    ) -> Report:
         return reports.make_report(
             error,
             occasion,
             scope=scope,
+            body=body,
             user_roots=(self._target.app_dir, working_folder()),
             versions=self._versions,
             target=self._target.label,

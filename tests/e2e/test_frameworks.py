@@ -170,7 +170,7 @@ def test_mistakes_in_a_django_project(polls: DevServer, name: str, right: str, w
     polls.wait_for_log("error fixed")
 
 
-def test_a_missing_table_gets_djangos_own_page(polls: DevServer) -> None:
+def test_a_missing_table_is_explained(polls: DevServer) -> None:
     polls.edit(
         "polls/models.py", "from django.db import models\nclass Poll(models.Model):\n    word = models.TextField()\n"
     )
@@ -427,7 +427,7 @@ def test_a_lifespan_that_fails_shows_its_own_error(serve: Serve) -> None:
 def test_an_error_in_a_background_task_is_in_the_terminal(serve: Serve) -> None:
     server = serve({"main.py": FASTAPI.replace("START", "pass")})
     assert server.get("/task").text == '"begun"'
-    server.wait_for_log(r"ZeroDivisionError: division by zero\n  while answering GET http://127.0.0.1:\d+/task\n")
+    server.wait_for_log(r"ZeroDivisionError: division by zero\n  after GET http://127.0.0.1:\d+/task was answered\n")
     assert server.get().text == '"one"'
 
 

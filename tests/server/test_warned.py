@@ -46,7 +46,8 @@ def test_a_coroutine_has_the_place_where_it_was_made(tmp_path: Path) -> None:
           views.py:2 in index
           > 2 │     notify()
 
-          hint: The call alone does nothing: write `await notify(…)`."""
+          hint: notify is async, so calling it does nothing yet: write
+                `await notify(…)`."""
     )
 
 

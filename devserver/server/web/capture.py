@@ -1,22 +1,39 @@
 """Error capture: what the app raises becomes a Report, a page and lines in the terminal. Runs in the server, on its loop.
 
 Before an answer has started the client gets the page; after that the connection is cut, so that it sees a truncated answer and
-not one that looks whole.
+not one that looks whole. Frameworks catch what the app raises and answer 500 themselves: such an answer is held back until the app
+has ended. If an error came out of the app all the same, or an integration told of one (`swallowed.py`), browsers get the page in
+its place; clients of an API get what the framework answered.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.deferred import ours_first
+from devserver.server.swallowed import Slot, current, led_to
+from devserver.server.web.held import HeldAnswer, is_last
+from devserver.server.web.kept import KeptError, KeptErrors
+from devserver.server.web.threads import RequestThreads
 
-MakeReport = Callable[[BaseException, Occasion, Scope], Report]
+T = TypeVar("T")
+MakeReport = Callable[[BaseException, Occasion, Scope, bytes], Report]
+"""With what is known of the request's body, if that is a form."""
 AnswerReport = Callable[[Report, Scope, Send], Awaitable[None]]
 
 _DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
 """What uvicorn and Starlette raise in an app whose client has left. By name: none of their modules is imported for it."""
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+MAX_FORM = 65_536
+"""Of a form's body, about so many bytes are kept until its request is answered."""
 _CUT = b"The server was restarted before this request had its answer; --grace gives requests more time.\n"
 
 
@@ -32,13 +49,25 @@ class ErrorCapture:
     """Middleware around the app."""
 
     def __init__(
-        self, app: ASGIApp, *, make_report: MakeReport, show: Callable[[Report], None], answer: AnswerReport
+        self,
+        app: ASGIApp,
+        *,
+        make_report: MakeReport,
+        show: Callable[[Report], None],
+        answer: AnswerReport,
+        kept: KeptErrors | None = None,
+        framework_errors: bool = False,
     ) -> None:
-        """`show` prints a report in the terminal, `answer` sends it to the client."""
+        """`make_report` is called in a thread; `show` prints a report in the terminal, `answer` sends it to the client. What a
+        page of ours replaces is put into `kept`; with `framework_errors` none is replaced."""
         self._app = app
         self._make_report = make_report
         self._show = show
         self._answer = answer
+        self._kept = kept
+        self._framework_errors = framework_errors
+        # One: reports are plain Python, and several at once would only take the interpreter from the loop.
+        self._threads = RequestThreads(1, name="devserver-reports")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -49,41 +78,85 @@ class ErrorCapture:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = gone = False
-
-        async def watched_send(event: Event) -> None:
-            nonlocal started
-            if event["type"] == "http.response.start":
-                started = True
-            await send(event)
-
-        async def watched_receive() -> Event:
-            nonlocal gone
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                gone = True
-            return event
-
+        request = _Request(scope, receive, send)
+        current.set(request)
+        raised: BaseException | None = None
         try:
-            await self._app(scope, watched_receive, watched_send)
-            if started or gone:
+            try:
+                await self._app(scope, request.receive, request.send)
+            except BaseException as error:  # SystemExit and KeyboardInterrupt in a view must not end the server
+                if _is_cancelled(error):
+                    raise
+                raised = error
+            if raised is not None or request.error is not None or request.held is not None or not request.has_started:
+                await self._ended(request, raised, scope, send)
+        except asyncio.CancelledError:
+            if not request.is_begun:
+                await _answer_cut(scope, send)
+            raise
+        finally:
+            request.close()
+            del raised  # its traceback holds this frame: a cycle
+
+    async def _ended(self, request: _Request, raised: BaseException | None, scope: Scope, send: Send) -> None:
+        """Report what the app has raised or swallowed, and send what has not been sent."""
+        if request.gone and raised is not None and type(raised).__name__ in _DISCONNECTS:
+            raised = None
+        elif raised is None and not request.has_started and not request.gone:
+            raised = NoAnswerError("the application returned without sending a response")
+        held = await request.held_back()
+        report: Report | None = None
+        for error in _distinct(request.error, raised):
+            is_late = held is None and request.is_complete and error is raised
+            occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
+            made = await self._report(error, occasion, scope, bytes(request.form or b""))
+            report = report or made
+        if held is not None:
+            if report is None or not self._is_replaced(request, raised, scope):
+                await held.let_go()
                 return
-            raise NoAnswerError("the application returned without sending a response")
-        except BaseException as error:  # SystemExit and KeyboardInterrupt in a view must not end the server
-            if _is_cancelled(error):
-                if not started:
-                    await _answer_cut(scope, send)
-                raise
-            if gone and type(error).__name__ in _DISCONNECTS:
-                return
-            report = self._make_report(error, Occasion.REQUEST, scope)
-            self._show(report)
-            if started:
-                raise AnswerCutError from error
-            await self._answer(report, scope, send)
+            if request.is_complete:
+                self._keep(report, held)
+        elif raised is None or request.is_complete:
+            return
+        elif request.has_started:
+            raise AnswerCutError from raised
+        assert report is not None
+        request.is_answered = True
+        await self._answer(report, scope, send)
+
+    def _is_replaced(self, request: _Request, raised: BaseException | None, scope: Scope) -> bool:
+        """Whether the page comes instead of the answer that was held back."""
+        if raised is not None and not request.is_complete:  # there is no other answer
+            return True
+        is_wanted = raised is not None or request.is_replaceable
+        return is_wanted and not self._framework_errors and _accepts_html(scope)
+
+    def _keep(self, report: Report, held: HeldAnswer) -> None:
+        """What the page has replaced stays within reach of who looks at it."""
+        if self._kept is None or not report.id:
+            return
+        found = self._kept.find(report.id)
+        if found is None:
+            found = KeptError(report)
+            self._kept.keep(found)
+        found.framework_answer = held.as_framework_answer()
+
+    async def _report(self, error: BaseException, occasion: Occasion, scope: Scope, body: bytes = b"") -> Report:
+        """Make the report in a thread, for that takes a while, and show it, whatever becomes of the request meanwhile."""
+        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, body)))
+        job.made.add_done_callback(self._show_made)
+        self._threads.submit(job)
+        return await asyncio.shield(job.made)
+
+    def _show_made(self, made: asyncio.Future[Report]) -> None:
+        if not made.cancelled() and made.exception() is None:
+            self._show(made.result())
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = closed = False
+        slot = Slot()
+        current.set(slot)
 
         async def watched_receive() -> Event:
             nonlocal closed
@@ -97,20 +170,142 @@ class ErrorCapture:
             closed = closed or event["type"] == "websocket.close"
             await send(event)
 
+        raised: BaseException | None = None
         try:
-            await self._app(scope, watched_receive, watched_send)
-        except BaseException as error:
-            if _is_cancelled(error):
-                raise
-            if type(error).__name__ in _DISCONNECTS:
+            try:
+                await self._app(scope, watched_receive, watched_send)
+            except BaseException as error:
+                if _is_cancelled(error):
+                    raise
+                if type(error).__name__ not in _DISCONNECTS:
+                    raised = error
+            for one in _distinct(slot.error, raised):
+                await self._report(one, Occasion.WEBSOCKET, scope)
+            if raised is None or closed:
                 return
-            self._show(self._make_report(error, Occasion.WEBSOCKET, scope))
-            if closed:
-                return
-            if accepted:
-                await send({"type": "websocket.close", "code": 1011, "reason": "error in the application"})
+            if not accepted:
+                raise AnswerCutError from raised  # the handshake is answered with 500
+            await send({"type": "websocket.close", "code": 1011, "reason": "error in the application"})
+        finally:
+            slot.close()
+            del raised
+
+
+class _Request(Slot):
+    """One request on its way through the app."""
+
+    __slots__ = ("_receive", "_send", "form", "gone", "has_started", "held", "is_answered", "last")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__()
+        self.form = bytearray() if _brings_form(scope) else None
+        self._receive = receive
+        self._send = send
+        self.gone = False  # the client
+        self.has_started = False  # the app, its answer
+        self.last: Event | None = None  # that it has sent
+        self.held: HeldAnswer | None = None
+        self.is_answered = False  # by a page
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the client has got something."""
+        return self.is_answered or (self.has_started and (self.held is None or not self.held.is_held))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the app has sent all of its answer."""
+        return self.has_started and self.last is not None and is_last(self.last)
+
+    async def receive(self) -> Event:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            self.gone = True
+        elif self.form is not None and len(self.form) < MAX_FORM:
+            self.form += event.get("body", b"")
+        return event
+
+    async def send(self, event: Event) -> None:
+        if self.held is not None:
+            await self.held.send(event)
+        elif event["type"] == "http.response.start":
+            self.has_started = True
+            if event["status"] >= 500:
+                self.held = HeldAnswer(self._send, event)
             else:
-                raise AnswerCutError from error  # the handshake is answered with 500
+                await self._send(event)
+        else:
+            await self._send(event)
+        self.last = event
+
+    async def held_back(self) -> HeldAnswer | None:
+        """What the app has sent and the client has not got; from now on it waits until it is let go."""
+        if self.held is None:
+            return None
+        if not self.held.is_held:
+            await self.held.let_go()  # to its end
+            return None
+        self.held.stay()
+        return self.held
+
+    def close(self) -> None:
+        super().close()
+        if self.held is not None:
+            self.held.stay()
+            self.held = None  # a task of the app's may keep this context for long
+
+
+class _ReportJob:
+    """Makes a report in a thread; `made` is of the loop."""
+
+    def __init__(self, make: Callable[[], Report]) -> None:
+        self._make = make
+        self._context = contextvars.copy_context()  # what is looked at may ask for its request
+        self._loop = asyncio.get_running_loop()
+        self.made: asyncio.Future[Report] = self._loop.create_future()
+
+    def run(self) -> None:
+        try:
+            report = self._context.run(self._make)
+        except BaseException as error:
+            self._tell(self.made.set_exception, error)
+        else:
+            self._tell(self.made.set_result, report)
+
+    def drop(self) -> None:
+        self.made.cancel()
+
+    def _tell(self, call: Callable[[T], None], outcome: T) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(call, outcome)
+
+
+def _distinct(swallowed: BaseException | None, raised: BaseException | None) -> list[BaseException]:
+    """What is to be reported: an error that led to another is part of that one's report."""
+    if swallowed is not None and raised is not None and led_to(swallowed, raised):
+        swallowed = None
+    return [error for error in (swallowed, raised) if error is not None]
+
+
+def _placed(report: Report) -> Report:
+    """What happened in the background of a request was caused by it all the same."""
+    if report.occasion is not Occasion.BACKGROUND or report.request is None:
+        return report
+    return replace(report, detail=f"after {report.request.method} {report.request.url} was answered")
+
+
+def _brings_form(scope: Scope) -> bool:
+    """Whether a body comes whose fields an error page shows."""
+    if scope["method"] in _WITHOUT_BODY:
+        return False
+    return any(name == b"content-type" and value.lower().startswith(_FORMS) for name, value in scope["headers"])
+
+
+def _accepts_html(scope: Scope) -> bool:
+    with ours_first():
+        from devserver.server.web import pages, request_facts
+
+        return pages.negotiate(request_facts.header(scope, b"accept")) is pages.MediaType.HTML
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -45,6 +45,7 @@ _LABELS = {
     Occasion.WEBSOCKET: "An error in a WebSocket handler",
     Occasion.LIFESPAN: "An error in the app's lifespan",
     Occasion.BACKGROUND: "An error in the background",
+    Occasion.WARNING: "A warning",
     Occasion.DEATH: "The server process ended",
     Occasion.HANG: "Still loading",
 }

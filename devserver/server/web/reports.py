@@ -1,6 +1,6 @@
 """Errors as reports and pages, for those who meet one seldom: what makes them is imported when the first is made.
 
-Runs in the server, on its loop or before there is one.
+Runs in the server: reports are made in any thread, answers on its loop.
 """
 
 from __future__ import annotations

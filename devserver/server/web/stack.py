@@ -18,6 +18,7 @@ from devserver.server.web.capture import AnswerReport, ErrorCapture, MakeReport
 from devserver.server.web.error_api import ErrorAPI
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
+from devserver.server.web.kept import KeptErrors
 from devserver.server.web.requestlog import RequestLog, WriteRequest
 from devserver.server.web.streams import EventStreams
 
@@ -52,6 +53,8 @@ def build(
     write_request: WriteRequest | None,
     errors: ErrorAPI,
     on_static_sent: Callable[[Path, str], None] | None = None,
+    kept: KeptErrors | None = None,
+    framework_errors: bool = False,
 ) -> Stack:
     """Put the middlewares around `app`. Without `write_request` nothing is logged."""
     streams = EventStreams(app)
@@ -61,9 +64,9 @@ def build(
         from devserver.server.web.static import StaticFiles
 
         stack = _StaticFirst(stack, StaticFiles(static, on_sent=on_static_sent))
-    stack = ErrorCapture(
-        stack, make_report=make_report, show=show, answer=answer
-    )  # frameworks' static finders are user code too
+    stack = ErrorCapture(  # frameworks' static finders are user code too
+        stack, make_report=make_report, show=show, answer=answer, kept=kept, framework_errors=framework_errors
+    )
     stack = HostCheckMiddleware(InternalPages(stack, run=run, errors=errors), host_check)
     if write_request is not None:
         stack = RequestLog(stack, write_request)

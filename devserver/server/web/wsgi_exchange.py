@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Protocol
 
+from devserver.server import swallowed
 from devserver.server.asgi import Event, Receive, Send
 from devserver.server.web.threads import LoopCalls, report_in_thread
 from devserver.server.web.wsgi_environ import Environ
@@ -50,7 +51,7 @@ class Exchange:
 
     __slots__ = (
         "_app", "_body", "_calls", "_complete", "_declared", "_environ", "_error", "_gone", "_headers", "_in_flight", "_is_head",
-        "_left", "_on_ended", "_over", "_pending", "_receive", "_room", "_started", "_status", "_waiter", "_warn",
+        "_left", "_on_ended", "_over", "_pending", "_receive", "_room", "_slot", "_started", "_status", "_waiter", "_warn",
         "_watcher", "_watching", "began",
     )  # fmt: skip
 
@@ -70,6 +71,7 @@ class Exchange:
         self._receive = receive
         self._on_ended = on_ended
         self._warn = warn
+        self._slot = swallowed.current.get()
         # between thread and loop
         self.began = False  # a thread has come for it
         self._pending: deque[Event | None] = deque()  # what is to be sent; None: `_error` is to be raised
@@ -200,6 +202,7 @@ class Exchange:
     def run(self) -> None:
         """Run the app."""
         self.began = True
+        swallowed.current.set(self._slot)
         try:
             self._run_app()
         except BaseException as error:
