@@ -90,9 +90,8 @@ class Outside:
         with ours_first():
             from devserver.server.watchdog import report_from_held
 
-        self._show_unless_repeated(
-            held.calls, "The event loop was held", lambda: report_from_held(held, self._user_roots)
-        )
+        key = tuple((path, function) for path, _line, function in held.calls)  # the line moves on while it computes
+        self._show_unless_repeated(key, "The event loop was held", lambda: report_from_held(held, self._user_roots))
 
     def _uninstall(self) -> None:
         if threading.excepthook == self._thread_raised:
@@ -108,18 +107,23 @@ class Outside:
         if issubclass(args.exc_type, SystemExit):
             return
         try:
-            assert args.exc_value is not None
-            name = args.thread.name if args.thread is not None else ""
-            self._raised(args.exc_value, f'in the thread "{name}"' if name else "in a thread")
+            if args.exc_value is not None:
+                self._raised(
+                    args.exc_value, "in a thread" if args.thread is None else f'in the thread "{args.thread.name}"'
+                )
+                return
         except Exception:
-            threading.__excepthook__(args)
+            pass
+        threading.__excepthook__(args)
 
     def _unraisable(self, args: sys.UnraisableHookArgs) -> None:
         try:
-            assert args.exc_value is not None
-            self._raised(args.exc_value, where_ignored(args.err_msg, args.object))
+            if args.exc_value is not None:
+                self._raised(args.exc_value, where_ignored(args.err_msg, args.object))
+                return
         except Exception:
-            sys.__unraisablehook__(args)
+            pass
+        sys.__unraisablehook__(args)
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop has nobody else to tell. The transports' complaints about clients that left are not the user's."""
