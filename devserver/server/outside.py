@@ -33,6 +33,7 @@ MAX_CALLS = 50
 _IGNORED = "Exception ignored in"
 
 _warn_as_python: Callable[..., None] = vars(warnings)["_showwarning_orig"]
+_tell_as_asyncio = asyncio.BaseEventLoop.default_exception_handler
 
 
 class Outside:
@@ -57,6 +58,11 @@ class Outside:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waiting = False
 
+        def loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            self._loop_failed(loop, context)
+
+        self._loop_failed_by_default = loop_failed  # a function: of a bound method the class would make no method
+
     def install(self) -> None:
         """Take the hooks that are still Python's own. Once per process, before anything of the user's runs, on the main thread."""
         if threading.excepthook is threading.__excepthook__:
@@ -65,6 +71,9 @@ class Outside:
             sys.unraisablehook = self._unraisable
         if warnings.showwarning is _warn_as_python:
             warnings.showwarning = self._warned
+        if asyncio.BaseEventLoop.default_exception_handler is _tell_as_asyncio:
+            # For loops that the app runs itself: each async view of a WSGI app has one.
+            asyncio.BaseEventLoop.default_exception_handler = self._loop_failed_by_default  # type: ignore[method-assign, assignment]
         show_deprecations(self._user_roots)
         # So that Python knows where a coroutine was made that nobody awaits. It costs 0.1 µs for each coroutine.
         sys.set_coroutine_origin_tracking_depth(max(sys.get_coroutine_origin_tracking_depth(), 1))
@@ -100,6 +109,8 @@ class Outside:
             sys.unraisablehook = sys.__unraisablehook__
         if warnings.showwarning == self._warned:
             warnings.showwarning = _warn_as_python
+        if asyncio.BaseEventLoop.default_exception_handler is self._loop_failed_by_default:
+            asyncio.BaseEventLoop.default_exception_handler = _tell_as_asyncio  # type: ignore[method-assign]
 
     # --- the hooks ---
 
@@ -139,7 +150,10 @@ class Outside:
                 return
         except Exception:
             pass
-        loop.default_exception_handler(context)
+        if isinstance(loop, asyncio.BaseEventLoop):
+            _tell_as_asyncio(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
     def _warned(
         self,
