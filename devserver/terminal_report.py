@@ -111,19 +111,24 @@ def _frames(frames: Sequence[Frame], style: Style, *, context: int, full: bool) 
         if not is_line:
             yield from _source(frame, style, context=min(context, 1) if index else context)
         was_line = is_line
-    counted = []
-    if hidden := 0 if full else len(_places(own)) - len(with_source):
-        counted.append(f"{hidden} more of yours")
-    if library := [frame for frame in frames if not (full or frame.is_user or frame in with_source)]:
+    if left_out := ", ".join(_left_out(frames, listed, full=full)):
+        yield ""
+        yield "  " + style.paint(f"calls not shown: {left_out}", Paint.FAINT)
+
+
+def _left_out(frames: Sequence[Frame], listed: Sequence[Frame], *, full: bool) -> Iterator[str]:
+    """How many calls of which kind are not listed."""
+    own = [frame for frame in frames if frame.is_user]
+    places = len(_places(own))
+    if not full and (hidden := places - sum(frame.is_user for frame in listed)):
+        yield f"{hidden} more of yours"
+    if not full and (library := [frame for frame in frames if not frame.is_user and frame not in listed]):
         packages = dict.fromkeys(package_of(frame.display_path) for frame in library)
         names = ", ".join(list(packages)[:4]) + (", …" if len(packages) > 4 else "")
-        counted.append(f"{len(library)} in libraries ({escape_control(names)})")
-    repeated = len(frames) - len(listed) if full else len(own) - len(_places(own))
+        yield f"{len(library)} in libraries ({escape_control(names)})"
+    repeated = len(frames) - len(listed) if full else len(own) - places
     if repeated := repeated + sum(frame.skipped for frame in frames):
-        counted.append(f"{repeated} of the same in a recursion")
-    if counted:
-        yield ""
-        yield "  " + style.paint(f"calls not shown: {', '.join(counted)}", Paint.FAINT)
+        yield f"{repeated} of the same in a recursion"
 
 
 def _places(frames: Iterable[Frame]) -> list[Frame]:

@@ -336,8 +336,10 @@ def test_paths_are_links_where_the_terminal_can() -> None:
 HOSTILE = st.text(st.sampled_from(list("ab\t\n\r\x1b\x07\x9b\u202e\udce9日\x0c\x85'\"")), max_size=12)
 
 
-@given(HOSTILE, HOSTILE, st.integers(-1, 40), st.integers(-1, 40), st.integers(0, 9), st.booleans())
-def test_no_control_character_comes_through(text: str, name: str, start: int, end: int, line: int, color: bool) -> None:
+@given(HOSTILE, HOSTILE, st.integers(-1, 40), st.integers(-1, 40), st.integers(0, 9), st.booleans(), st.booleans())
+def test_no_control_character_comes_through(
+    text: str, name: str, start: int, end: int, line: int, color: bool, full: bool
+) -> None:
     bad = Frame(
         path=name,
         display_path=name,
@@ -351,7 +353,7 @@ def test_no_control_character_comes_through(text: str, name: str, start: int, en
     )
     error = ErrorInfo(name, text, (bad,), notes=(text,))
     whole = Report(Occasion.LOAD, text, (error,), advice=(Advice(text, text),), stack=text, detail=text)
-    shown = report_text(whole, Style(color=color, width=40))
+    shown = report_text(whole, Style(color=color, width=40), full=full)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown) if color else shown
     assert all(line.isprintable() for line in plain.split("\n"))
 

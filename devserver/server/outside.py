@@ -33,6 +33,7 @@ MAX_CALLS = 50
 _IGNORED = "Exception ignored in"
 
 _warn_as_python: Callable[..., None] = vars(warnings)["_showwarning_orig"]
+_tell_as_asyncio = asyncio.BaseEventLoop.default_exception_handler
 
 
 class Outside:
@@ -57,6 +58,11 @@ class Outside:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_waiting = False
 
+        def loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            self._loop_failed(loop, context)
+
+        self._loop_failed_by_default = loop_failed  # a function: of a bound method the class would make no method
+
     def install(self) -> None:
         """Take the hooks that are still Python's own. Once per process, before anything of the user's runs, on the main thread."""
         if threading.excepthook is threading.__excepthook__:
@@ -65,6 +71,9 @@ class Outside:
             sys.unraisablehook = self._unraisable
         if warnings.showwarning is _warn_as_python:
             warnings.showwarning = self._warned
+        if asyncio.BaseEventLoop.default_exception_handler is _tell_as_asyncio:
+            # For loops that the app runs itself: each async view of a WSGI app has one.
+            asyncio.BaseEventLoop.default_exception_handler = self._loop_failed_by_default  # type: ignore[method-assign, assignment]
         show_deprecations(self._user_roots)
         # So that Python knows where a coroutine was made that nobody awaits. It costs 0.1 µs for each coroutine.
         sys.set_coroutine_origin_tracking_depth(max(sys.get_coroutine_origin_tracking_depth(), 1))
@@ -90,9 +99,8 @@ class Outside:
         with ours_first():
             from devserver.server.watchdog import report_from_held
 
-        self._show_unless_repeated(
-            held.calls, "The event loop was held", lambda: report_from_held(held, self._user_roots)
-        )
+        key = tuple((path, function) for path, _line, function in held.calls)  # the line moves on while it computes
+        self._show_unless_repeated(key, "The event loop was held", lambda: report_from_held(held, self._user_roots))
 
     def _uninstall(self) -> None:
         if threading.excepthook == self._thread_raised:
@@ -101,6 +109,8 @@ class Outside:
             sys.unraisablehook = sys.__unraisablehook__
         if warnings.showwarning == self._warned:
             warnings.showwarning = _warn_as_python
+        if asyncio.BaseEventLoop.default_exception_handler is self._loop_failed_by_default:
+            asyncio.BaseEventLoop.default_exception_handler = _tell_as_asyncio  # type: ignore[method-assign]
 
     # --- the hooks ---
 
@@ -108,18 +118,23 @@ class Outside:
         if issubclass(args.exc_type, SystemExit):
             return
         try:
-            assert args.exc_value is not None
-            name = args.thread.name if args.thread is not None else ""
-            self._raised(args.exc_value, f'in the thread "{name}"' if name else "in a thread")
+            if args.exc_value is not None:
+                self._raised(
+                    args.exc_value, "in a thread" if args.thread is None else f'in the thread "{args.thread.name}"'
+                )
+                return
         except Exception:
-            threading.__excepthook__(args)
+            pass
+        threading.__excepthook__(args)
 
     def _unraisable(self, args: sys.UnraisableHookArgs) -> None:
         try:
-            assert args.exc_value is not None
-            self._raised(args.exc_value, where_ignored(args.err_msg, args.object))
+            if args.exc_value is not None:
+                self._raised(args.exc_value, where_ignored(args.err_msg, args.object))
+                return
         except Exception:
-            sys.__unraisablehook__(args)
+            pass
+        sys.__unraisablehook__(args)
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop has nobody else to tell. The transports' complaints about clients that left are not the user's."""
@@ -135,7 +150,10 @@ class Outside:
                 return
         except Exception:
             pass
-        loop.default_exception_handler(context)
+        if isinstance(loop, asyncio.BaseEventLoop):
+            _tell_as_asyncio(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
     def _warned(
         self,

@@ -131,6 +131,8 @@ def failing_server(source: str, folder: Path) -> Iterator[DevServer]:
     yield server
     assert "\x1b" not in server.log  # it is piped
     assert server.stop() == 0
+    for message in ("ValueError: after the beginning", "ValueError: in a WebSocket", "ValueError: in the background"):
+        assert server.log.count(message) <= 1
     assert server.process.stdout is not None
     server.process.stdout.close()
 

@@ -129,6 +129,37 @@ def test_what_cannot_be_reported_is_told_by_python() -> None:
     assert "UserWarning: careful" in done.stderr
 
 
+OWN_LOOP = """
+import asyncio
+async def fail():
+    raise ValueError
+async def main():
+    HANDLER
+    asyncio.create_task(fail(), name="mail")
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_exception_handler({"message": "something else"})
+run(lambda: asyncio.run(main()))
+print(told)
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "printed"),
+    [
+        ("", "[('ValueError', 'in a task that nobody awaited (mail running fail())')]\n"),
+        (
+            "asyncio.get_running_loop().set_exception_handler(lambda loop, context: print(context['message']))",
+            "Task exception was never retrieved\nsomething else\n[]\n",
+        ),
+    ],
+)
+def test_loops_of_the_apps_own(handler: str, printed: str) -> None:
+    program = HOOKS.format(before="", after="").partition("run(lambda")[0] + OWN_LOOP.replace("HANDLER", handler)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert sorted(done.stdout.splitlines()) == sorted(printed.splitlines())  # the task is told when it is collected
+    assert done.stderr == ("" if handler else "something else\n")
+
+
 CHILDREN = """
 import os
 sys.stderr = sys.stdout
