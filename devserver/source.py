@@ -7,6 +7,7 @@ cannot be read yields no lines, never an error.
 
 from __future__ import annotations
 
+import bisect
 import linecache
 import os
 import re
@@ -165,11 +166,16 @@ def frames_of(calls: Iterable[tuple[str, int, str]], user_roots: Sequence[str]) 
 
 def open_quotes(lines: Sequence[str], line: int) -> str:
     """The triple quotes of the string in whose middle `line` (1-based) begins; empty when it begins outside of any."""
-    before = "\n".join(lines[: line - 1]) + "\n"
-    for token in _QUOTES_AND_COMMENTS.finditer(before):
-        if token[1] and token.end() == len(before):  # `before` ends with a line end, so this one was never closed
-            return str(token[1])
-    return ""
+    start = sum(map(len, lines[: line - 1])) + line - 1
+    spans = _triple_quoted("\n".join(lines))
+    at = bisect.bisect_left(spans, (start, 0, "")) - 1
+    return spans[at][2] if at >= 0 and spans[at][1] > start else ""
+
+
+@lru_cache(maxsize=4)
+def _triple_quoted(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Start, end and quotes of each string in triple quotes. Cached: the frames of an error are often of one file."""
+    return tuple((token.start(), token.end(), token[1]) for token in _QUOTES_AND_COMMENTS.finditer(text) if token[1])
 
 
 def character_column(text: str, offset: int | None) -> int | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -49,7 +49,9 @@ class Template:
 
     def render(self, view: Mapping[str, object]) -> str:
         """The text for `view`. Raises TemplateError."""
-        return "".join(_render(self._nodes, (view,)))
+        parts: list[str] = []
+        _render(self._nodes, (view,), parts.append)
+        return "".join(parts)
 
 
 def _tokens(source: str) -> Iterator[str | re.Match[str]]:
@@ -81,28 +83,28 @@ def _parse(tokens: Iterator[str | re.Match[str]], closing: str) -> Iterator[_Nod
         raise TemplateError(f"{closing} is never closed")
 
 
-def _render(nodes: Sequence[_Node], views: tuple[object, ...]) -> Iterator[str]:
+def _render(nodes: Sequence[_Node], views: tuple[object, ...], write: Callable[[str], None]) -> None:
     for node in nodes:
         if isinstance(node, str):
-            yield node
+            write(node)
         elif isinstance(node, _Value):
-            yield html.escape(str(_look_up(node.name, views)), quote=True)
+            write(html.escape(str(_look_up(node.name, views)), quote=True))
         else:
             value = _look_up(node.name, views)
             if node.inverted:
                 if not value:
-                    yield from _render(node.nodes, views)
+                    _render(node.nodes, views, write)
             elif isinstance(value, list | tuple):
                 for item in value:
-                    yield from _render(node.nodes, (*views, item))
+                    _render(node.nodes, (*views, item), write)
             elif value:
-                yield from _render(node.nodes, (*views, value) if isinstance(value, Mapping) else views)
+                _render(node.nodes, (*views, value) if isinstance(value, dict) else views, write)
 
 
 def _look_up(name: str, views: tuple[object, ...]) -> object:
     if name == ".":
         return views[-1]
     for view in reversed(views):
-        if isinstance(view, Mapping) and name in view:
+        if isinstance(view, dict) and name in view:  # not Mapping: that question costs as much as the rest
             return view[name]
     raise TemplateError(f"nothing is called {name}")

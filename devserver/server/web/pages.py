@@ -11,7 +11,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from itertools import groupby
@@ -36,6 +36,8 @@ from devserver.terminal_report import report_text
 _ASSETS = Path(__file__).parent / "assets"
 
 MAX_OPEN_FRAMES = 3
+MAX_COLOURED_FRAMES = 30
+"""The user's come first. A millisecond each: whoever opens the fiftieth can do without colours."""
 TEXT_WIDTH = 100
 RETRY_AFTER_S = 2
 
@@ -200,6 +202,7 @@ def _request(report: Report) -> Mapping[str, object] | None:
 
 def _errors(report: Report) -> Iterator[Mapping[str, object]]:
     opened = 0
+    coloured = _coloured(report)
     for index, error in enumerate(report.errors):
         frames = _frames_to_open(error, MAX_OPEN_FRAMES - opened, is_first=index == 0)
         opened += len(frames)
@@ -208,8 +211,14 @@ def _errors(report: Report) -> Iterator[Mapping[str, object]]:
             "type_name": error.type_name,
             "message": error.message,
             "notes": list(error.notes),
-            "runs": list(_runs(error, index, frames)),
+            "runs": list(_runs(error, index, frames, coloured)),
         }
+
+
+def _coloured(report: Report) -> frozenset[int]:
+    """The ids of the frames whose source is coloured: the user's innermost first, then those of libraries."""
+    order = [(not frame.is_user, id(frame)) for error in report.errors for frame in reversed(error.frames)]
+    return frozenset(which for _, which in sorted(order, key=lambda each: each[0])[:MAX_COLOURED_FRAMES])
 
 
 def _frames_to_open(error: ErrorInfo, count: int, *, is_first: bool) -> tuple[Frame, ...]:
@@ -222,7 +231,9 @@ def _frames_to_open(error: ErrorInfo, count: int, *, is_first: bool) -> tuple[Fr
     return (own if own or not is_first else error.frames[-1:])[: max(count, 0)]
 
 
-def _runs(error: ErrorInfo, number: int, opened: Sequence[Frame]) -> Iterator[Mapping[str, object]]:
+def _runs(
+    error: ErrorInfo, number: int, opened: Sequence[Frame], coloured: Collection[int]
+) -> Iterator[Mapping[str, object]]:
     """The frames, innermost first: one by one what is the user's, folded together what lies between.
 
     Of a recursion the innermost call is shown, the same ones below it are folded.
@@ -232,7 +243,8 @@ def _runs(error: ErrorInfo, number: int, opened: Sequence[Frame]) -> Iterator[Ma
 
     def view(frame: Frame, *, is_open: bool = False) -> Mapping[str, object]:
         is_first = number == 0 and bool(opened) and frame is opened[0]
-        return {**places[id(frame)], "first": is_first, **_frame(frame, is_open=is_open)}
+        shows = _frame(frame, is_open=is_open, is_coloured=id(frame) in coloured)
+        return {**places[id(frame)], "first": is_first, **shows}
 
     def folded(label: str, frames: Sequence[Frame]) -> Mapping[str, object]:
         return {"folded": label, "frames": list(map(view, frames))}
@@ -258,7 +270,7 @@ def _library_label(frames: Sequence[Frame]) -> str:
     return f"{len(frames)} call{'' if len(frames) == 1 else 's'} in {names}"
 
 
-def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
+def _frame(frame: Frame, *, is_open: bool, is_coloured: bool) -> Mapping[str, object]:
     count = len(frame.locals) + frame.unmade
     return {
         "display_path": frame.display_path,
@@ -267,7 +279,7 @@ def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
         "is_user": frame.is_user,
         "open": is_open,
         "has_source": bool(frame.source),
-        "lines": list(_lines(frame)),
+        "lines": list(_lines(frame, is_coloured=is_coloured)),
         "locals_count": f"{count} variable{'' if count == 1 else 's'}" if count else "",
         "unmade": f"{frame.unmade} more: their values are asked for when this is opened, by a script"
         if frame.unmade
@@ -277,8 +289,11 @@ def _frame(frame: Frame, *, is_open: bool) -> Mapping[str, object]:
     }
 
 
-def _lines(frame: Frame) -> Iterator[Mapping[str, object]]:
-    pieces = highlighted([line.text for line in frame.source], frame.path, frame.within)
+def _lines(frame: Frame, *, is_coloured: bool) -> Iterator[Mapping[str, object]]:
+    texts = [line.text for line in frame.source]
+    pieces = (
+        highlighted(texts, frame.path, frame.within) if is_coloured else [(Piece(Ink.PLAIN, one),) for one in texts]
+    )
     for line, row in zip(frame.source, pieces, strict=True):
         start, end = frame.marked(line)
         yield {

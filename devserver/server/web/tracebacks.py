@@ -98,6 +98,7 @@ class _Builder:
     def __init__(self, user_roots: Sequence[str]) -> None:
         self._user_roots = tuple(user_roots)
         self._user_code = UserCode(user_roots)
+        self._sources: dict[str, list[str]] = {}
         self.live: dict[Place, FrameType] = {}
 
     def errors(self, exc: BaseException) -> tuple[ErrorInfo, ...]:
@@ -154,7 +155,9 @@ class _Builder:
         frame, code = entry.tb_frame, entry.tb_frame.f_code
         positions = next(itertools.islice(code.co_positions(), max(entry.tb_lasti, 0) // 2, None), (None,) * 4)
         line = positions[0] or entry.tb_lineno or 0
-        lines = read_lines(code.co_filename, frame.f_globals)
+        lines = self._sources.get(code.co_filename)
+        if lines is None:
+            lines = self._sources[code.co_filename] = read_lines(code.co_filename, frame.f_globals)
         end_line = positions[1] if positions[1] and line <= positions[1] <= len(lines) else None
         return self._placed(
             code.co_filename,
