@@ -221,7 +221,7 @@ def test_a_callback_of_the_loop(asgi: DevServer) -> None:
 
 def test_a_background_task(asgi: DevServer) -> None:
     assert asgi.get("/background").text == "ok"
-    wait_for(asgi, "ValueError: in the background", "while answering GET", r"app\.py:\d+ in in_background")
+    wait_for(asgi, "ValueError: in the background", "after GET", r"app\.py:\d+ in in_background")
 
 
 def test_a_websocket_handler(asgi: DevServer) -> None:
