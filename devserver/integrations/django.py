@@ -14,7 +14,7 @@ import logging
 import os
 import posixpath
 import sys
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -181,13 +181,20 @@ def _is_djangos(layer: object) -> bool:
 # --- errors ---
 
 
-def _got_request_exception(**_arguments: object) -> None:
+def _got_request_exception(request: object = None, **_arguments: object) -> None:
     """Django answers 500: with a page of its own, or, DEBUG being off, with what the project has for it."""
     from django.conf import settings
 
     error = sys.exception()
-    if error is not None and swallowed(error, replace=bool(settings.DEBUG)):
+    if error is not None and swallowed(error, replace=bool(settings.DEBUG), session=_loaded_session(request)):
         leave_out_reported(logging.getLogger("django.request"))
+
+
+def _loaded_session(request: object) -> Mapping[str, object] | None:
+    """What the request has loaded of its session: to load it now would ask the database, which may be what has failed."""
+    session = vars(request).get("session") if hasattr(request, "__dict__") else None
+    cache = vars(session).get("_session_cache") if hasattr(session, "__dict__") else None
+    return dict(cache) if isinstance(cache, dict) else None
 
 
 # --- templates ---

@@ -97,14 +97,23 @@ class FlaskIntegration(Integration):
 
 
 def _got_request_exception(app: _App, *, exception: BaseException, **_arguments: object) -> None:
-    from flask import request
+    from flask import request, session
 
-    _swallow(app, exception, request.blueprints)
+    _swallow(app, exception, request.blueprints, _opened(session))
 
 
-def _swallow(app: _App, error: BaseException, blueprints: Sequence[str]) -> None:
+def _opened(session: Mapping[str, object]) -> Mapping[str, object] | None:
+    """What is in the session; None before it was opened, which may be what has failed."""
+    try:
+        return dict(session)
+    except Exception:  # a session interface of the user's may raise anything
+        return None
+
+
+def _swallow(app: _App, error: BaseException, blueprints: Sequence[str], session: Mapping[str, object] | None) -> None:
     leaves = _leaves(app)
-    if swallowed(error, replace=leaves or not _has_handler(app.error_handler_spec, blueprints)) and not leaves:
+    replace = leaves or not _has_handler(app.error_handler_spec, blueprints)
+    if swallowed(error, replace=replace, session=session) and not leaves:
         leave_out_reported(app.logger)  # makes it, as the framework is about to do
 
 
@@ -147,6 +156,6 @@ class QuartIntegration(FlaskIntegration):
 
 
 async def _got_quarts_exception(app: _App, *, exception: BaseException, **_arguments: object) -> None:
-    from quart import has_request_context, request, websocket
+    from quart import has_request_context, request, session, websocket
 
-    _swallow(app, exception, (request if has_request_context() else websocket).blueprints)
+    _swallow(app, exception, (request if has_request_context() else websocket).blueprints, _opened(session))

@@ -65,6 +65,7 @@ from devserver.server.load.reads import Recorder
 from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
 from devserver.server.web import reports, stack
+from devserver.server.web.capture import NOTHING_BROUGHT, Brought
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
 from devserver.server.web.error_api import ErrorAPI, Judged, Keys
 from devserver.server.web.hosts import HostCheck, machine_names
@@ -353,7 +354,9 @@ class ServerProcess:
                 machine_names() if not _only_loopback(self._bound_hosts) else (),
             ),
             static=self._mounts(app),
-            make_report=lambda error, occasion, scope, body: self._make_report(error, occasion, scope, body=body),
+            make_report=lambda error, occasion, scope, brought: self._make_report(
+                error, occasion, scope, brought=brought
+            ),
             show=self._show,
             answer=self._answer_report,
             errors=self._error_api,
@@ -499,13 +502,20 @@ class ServerProcess:
         self._send(ImportsRecorded(self._recorder.take_import_graph()))
 
     def _make_report(
-        self, error: BaseException, occasion: Occasion, scope: Scope | None, detail: str = "", *, body: bytes = b""
+        self,
+        error: BaseException,
+        occasion: Occasion,
+        scope: Scope | None,
+        detail: str = "",
+        *,
+        brought: Brought = NOTHING_BROUGHT,
     ) -> Report:
         return reports.make_report(
             error,
             occasion,
             scope=scope,
-            body=body,
+            body=brought.form,
+            session=brought.session,
             user_roots=(self._target.app_dir, working_folder()),
             versions=self._versions,
             target=self._target.label,

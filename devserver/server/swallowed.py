@@ -8,6 +8,7 @@ takes nothing, for nobody would look into it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 MAX_CHAIN = 32
@@ -17,25 +18,26 @@ MAX_CHAIN = 32
 class Slot:
     """What one request's framework kept to itself."""
 
-    __slots__ = ("error", "is_open", "is_replaceable")
+    __slots__ = ("error", "is_open", "is_replaceable", "session")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.is_replaceable = False  # the framework's answer to it; else that is what the user wrote
+        self.session: Mapping[str, object] | None = None  # where the framework has one, and the request has loaded it
         self.is_open = True
 
     def close(self) -> None:
         """The request is over. What was in it is let go of: its frames hold much."""
         self.is_open = False
-        self.error = None
+        self.error = self.session = None
 
 
 current: ContextVar[Slot | None] = ContextVar("devserver_swallowed", default=None)
 """The slot of the request that is answered in this context."""
 
 
-def swallowed(error: BaseException, *, replace: bool = True) -> bool:
-    """The framework makes an answer of `error`; with `replace` an error page may stand in its place.
+def swallowed(error: BaseException, *, replace: bool = True, session: Mapping[str, object] | None = None) -> bool:
+    """The framework makes an answer of `error`; with `replace` an error page may stand in its place, which shows `session`.
 
     Whether it will be reported. The first of a request is, unless a later one came of it.
     """
@@ -45,6 +47,7 @@ def swallowed(error: BaseException, *, replace: bool = True) -> bool:
     if slot.error is None or (slot.error is not error and led_to(slot.error, error)):
         slot.error = error
         slot.is_replaceable = replace
+        slot.session = session
     return led_to(error, slot.error)
 
 

@@ -3,6 +3,7 @@ terminal shows each error once."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -377,3 +378,79 @@ def test_a_flask_handler_for_every_error_stays(serve: Serve) -> None:
     server = serve({"app.py": NUMBERED + source})
     assert "sorry" in broken(server, BROWSER).text
     told_once(server, 1)
+
+
+SESSIONS = {
+    "Flask": """
+        from flask import Flask, request, session
+
+        app = Flask(__name__)
+        app.secret_key = "x"
+
+        @app.post("/broken")
+        def broken():
+            session["cart"] = [7]
+            raise RuntimeError(request.form["size"])
+    """,
+    "Django": """
+        from django.conf import settings
+        from django.core.wsgi import get_wsgi_application
+        from django.urls import path
+
+        settings.configure(
+            DEBUG=True, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x",
+            SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+            MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+        )
+
+        def broken(request):
+            request.session["cart"] = [7]
+            raise RuntimeError(request.POST["size"])
+
+        urlpatterns = [path("broken", broken)]
+        app = get_wsgi_application()
+    """,
+    "Starlette": """
+        import itsdangerous
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.middleware.sessions import SessionMiddleware
+        from starlette.routing import Route
+
+        async def broken(request):
+            request.session["cart"] = [7]
+            raise RuntimeError(len(await request.body()))
+
+        middleware = [Middleware(SessionMiddleware, secret_key="x")]
+        app = Starlette(routes=[Route("/broken", broken, methods=["POST"])], middleware=middleware)
+    """,
+}
+
+
+@pytest.mark.parametrize("name", list(SESSIONS))
+def test_form_and_session_are_in_the_page(serve: Serve, name: str) -> None:
+    server = serve({"app.py": SESSIONS[name]}, "app:app")
+    headers = {"Accept": API, "Content-Type": "application/x-www-form-urlencoded"}
+    if name != "Flask":  # their own answer is for clients of an API
+        headers["Accept"] = BROWSER
+    answer = server.request("POST", "/broken", body=b"size=9&password=hunter2", headers=headers)
+    assert answer.status == 500
+    assert "hunter2" not in answer.text
+    if name == "Flask":
+        request = json.loads(answer.text)["request"]
+        assert request["form"] == [["size", "9"], ["password", "‹hidden›"]]
+        assert request["session"] == [["cart", "[7]"]]
+    else:
+        for row in (("size", "9"), ("password", "‹hidden›"), ("cart", "[7]")):
+            assert '<tr><th scope="row">{}</th><td>{}</td></tr>'.format(*row) in answer.text
+
+
+def test_the_frameworks_own_page_is_one_click_away(serve: Serve) -> None:
+    server = serve({"app.py": NUMBERED + DJANGO.replace("DEBUGGING", "True")}, "app:wsgi")
+    page = broken(server, BROWSER).text
+    link = re.search(r'<a href="(/__devserver__/errors/[\w-]+/framework)">Django [\d.]+’s own page</a>', page)
+    assert link, page
+    answer = server.get(link[1])
+    assert answer.status == 500
+    assert "Request information" in answer.text
+    assert server.request("GET", link[1], headers={"Origin": "http://evil.example"}).status == 403

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
@@ -24,8 +24,17 @@ from devserver.server.web.kept import KeptError, KeptErrors
 from devserver.server.web.threads import RequestThreads
 
 T = TypeVar("T")
-MakeReport = Callable[[BaseException, Occasion, Scope, bytes], Report]
-"""With what is known of the request's body, if that is a form."""
+
+
+class Brought(NamedTuple):
+    """What is known of a request beside its scope."""
+
+    form: bytes = b""  # the body, from its beginning, if it is a form
+    session: Mapping[str, object] | None = None
+
+
+NOTHING_BROUGHT = Brought()
+MakeReport = Callable[[BaseException, Occasion, Scope, Brought], Report]
 AnswerReport = Callable[[Report, Scope, Send], Awaitable[None]]
 
 _DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
@@ -109,7 +118,7 @@ class ErrorCapture:
         for error in _distinct(request.error, raised):
             is_late = held is None and request.is_complete and error is raised
             occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
-            made = await self._report(error, occasion, scope, bytes(request.form or b""))
+            made = await self._report(error, occasion, scope, Brought(bytes(request.form or b""), request.session))
             report = report or made
         if held is not None:
             if report is None or not self._is_replaced(request, raised, scope):
@@ -142,9 +151,11 @@ class ErrorCapture:
             self._kept.keep(found)
         found.framework_answer = held.as_framework_answer()
 
-    async def _report(self, error: BaseException, occasion: Occasion, scope: Scope, body: bytes = b"") -> Report:
+    async def _report(
+        self, error: BaseException, occasion: Occasion, scope: Scope, brought: Brought = NOTHING_BROUGHT
+    ) -> Report:
         """Make the report in a thread, for that takes a while, and show it, whatever becomes of the request meanwhile."""
-        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, body)))
+        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, brought)))
         job.made.add_done_callback(self._show_made)
         self._threads.submit(job)
         return await asyncio.shield(job.made)

@@ -6,7 +6,7 @@ Runs in the server: reports are made in any thread, answers on its loop.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
@@ -25,6 +25,7 @@ def make_report(
     *,
     scope: Scope | None,
     body: bytes = b"",
+    session: Mapping[str, object] | None = None,
     user_roots: Sequence[str],
     versions: Sequence[tuple[str, str]] = (),
     target: str,
@@ -33,12 +34,12 @@ def make_report(
 ) -> Report:
     """The report of a live exception, kept if it has a page.
 
-    `scope` and `body`: of the request that it happened in, if there was one; `detail`: where else it happened.
+    `scope`, `body`, `session`: of the request that it happened in, if there was one; `detail`: where else it happened.
     """
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
 
-        request = None if scope is None else request_facts.request_facts(scope, body)
+        request = None if scope is None else request_facts.request_facts(scope, body, session)
         examined = tracebacks.examine(
             error, occasion, request=request, user_roots=user_roots, versions=versions, target=target
         )

@@ -24,8 +24,13 @@ FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 """Media types of bodies whose fields are shown."""
 
 
-def request_facts(scope: Mapping[str, object], body: bytes = b"") -> RequestFacts:
-    """Of an ASGI `http` or `websocket` scope. `body`: what is known of the request's, from its beginning."""
+def request_facts(
+    scope: Mapping[str, object], body: bytes = b"", session: Mapping[str, object] | None = None
+) -> RequestFacts:
+    """Of an ASGI `http` or `websocket` scope. `body`: what is known of the request's, from its beginning.
+
+    `session`: the framework's, if it is not in the scope.
+    """
     headers = [(_latin(name), _latin(value)) for name, value in _pairs(scope.get("headers"))]
     host = next((value for name, value in headers if name.lower() == "host"), "")
     raw_path = scope.get("raw_path")
@@ -41,7 +46,7 @@ def request_facts(scope: Mapping[str, object], body: bytes = b"") -> RequestFact
         query=_fields(parse_qsl(query, keep_blank_values=True)),
         form=_fields(_form(header(scope, b"content-type"), body)),
         cookies=_fields(_cookies(header(scope, b"cookie"))),
-        session=_session(scope.get("session")),
+        session=_session(scope.get("session") if session is None else session),
     )
 
 

@@ -15,7 +15,7 @@ from devserver.report import Occasion, Report, RequestFacts
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.swallowed import swallowed
 from devserver.server.web import held, reports
-from devserver.server.web.capture import AnswerCutError, ErrorCapture
+from devserver.server.web.capture import AnswerCutError, Brought, ErrorCapture
 from devserver.server.web.kept import FrameworkAnswer, KeptErrors
 from devserver.server.web.tools import NO_TOOLS
 from devserver.server.web.wsgi import WSGIAdapter
@@ -35,7 +35,7 @@ class Asked:
         self.occasions: list[Occasion] = []
         self.incoming = list(incoming)
         self.kept = KeptErrors()
-        self.body = b""
+        self.brought = Brought()
         self.capture = ErrorCapture(
             app,
             make_report=self.report,
@@ -45,8 +45,8 @@ class Asked:
             framework_errors=framework_errors,
         )
 
-    def report(self, error: BaseException, occasion: Occasion, scope: Scope, body: bytes) -> Report:
-        self.body = body
+    def report(self, error: BaseException, occasion: Occasion, scope: Scope, brought: Brought) -> Report:
+        self.brought = brought
         request = RequestFacts(scope.get("method", "WEBSOCKET"), "http://x/", "1.1", "", ())
         return Report(occasion, f"{type(error).__name__}: {error}", request=request, id=str(error))
 
@@ -457,10 +457,10 @@ def test_a_request_that_is_cancelled_while_its_answer_is_held_says_why() -> None
 def test_a_report_holds_up_no_other_request_and_is_shown_though_its_own_is_cancelled() -> None:
     async def main() -> None:
         class Slow(Asked):
-            def report(self, error: BaseException, occasion: Occasion, scope: Scope, body: bytes) -> Report:
+            def report(self, error: BaseException, occasion: Occasion, scope: Scope, brought: Brought) -> Report:
                 loop.call_soon_threadsafe(began.set)
                 assert go_on.wait(DEADLINE_S)
-                return super().report(error, occasion, scope, body)
+                return super().report(error, occasion, scope, brought)
 
         loop, began, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
         slow = Slow(raising(ERROR))
@@ -549,7 +549,7 @@ def test_a_form_is_kept_for_the_report(method: str, content_type: bytes, kept: b
     )
     headers = [(b"accept", b"text/html"), (b"content-type", content_type)]
     asked.ask({"type": "http", "method": method, "path": "/", "headers": headers})
-    assert asked.body == kept
+    assert asked.brought.form == kept
 
 
 def test_of_a_large_form_the_beginning_is_kept() -> None:
@@ -557,4 +557,13 @@ def test_of_a_large_form_the_beginning_is_kept() -> None:
     asked = Asked(raising(ERROR, receives=9), *[part] * 9)
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     asked.ask({"type": "http", "method": "POST", "path": "/", "headers": headers})
-    assert len(asked.body) == 80_000
+    assert len(asked.brought.form) == 80_000
+
+
+def test_the_frameworks_session_is_in_the_report() -> None:
+    async def view(receive: Receive, send: Send) -> None:
+        swallowed(ERROR, session={"cart": 1})
+        await send(START_500)
+        await send(END)
+
+    assert Asked(app(view)).http().brought.session == {"cart": 1}
