@@ -24,6 +24,7 @@ from devserver.server.web.kept import KeptError, Place
 from devserver.server.web.reprs import named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
+from devserver.server.web.templates import template_place
 from devserver.server.web.variables import MAX_LOCALS, texts, variables
 from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
 
@@ -140,8 +141,8 @@ class _Builder:
             # What we say about a target or its surroundings: where in our code we say it helps nobody.
             type_name, frames, entries = "", (), []
         self.live |= {(index, at): entry.tb_frame for at, entry in enumerate(entries)}
-        if isinstance(exc, SyntaxError) and (place := syntax_place(exc)):
-            frames = (*frames, self._syntax_frame(place))
+        if place := syntax_place(exc) if isinstance(exc, SyntaxError) else template_place(exc):
+            frames = (*frames, self._frame_at(place))
         return ErrorInfo(
             type_name=type_name,
             message=shortened(_message(exc), MAX_MESSAGE),
@@ -169,8 +170,8 @@ class _Builder:
             end_column=_column_in(lines, end_line or line, positions[3]),
         )
 
-    def _syntax_frame(self, place: SyntaxPlace) -> Frame:
-        """A frame of the place that could not be compiled: the code never ran, so the traceback has none."""
+    def _frame_at(self, place: SyntaxPlace) -> Frame:
+        """A frame of a place that the traceback does not have: code that could not be compiled never ran, nor does a template."""
         frame = self._placed(
             place.path,
             "",
