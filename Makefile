@@ -112,6 +112,10 @@ docs: $(VENV)/.dev-installed ## write docs/options.md from the definitions of th
 	$(PY) -m devserver.options > $(VENV)/options.md
 	mv $(VENV)/options.md docs/options.md
 
+.PHONY: screenshots
+screenshots: debian-test $(VENV)/.dev-installed ## the pictures of error pages in docs/images/, from real pages in a real browser
+	$(TESTED) -m tests.e2e.screenshots
+
 .PHONY: probe
 probe: $(VENV)/.dev-installed ## ten real projects: how far the chain of checkpoints gets, and what ends it (installs them first)
 	$(PY) -m tests.realworld.probe $(ARGS)

@@ -48,13 +48,16 @@ class Tab:
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
+def arguments() -> list[str]:
+    """A root may not have Chromium's sandbox; in small containers /dev/shm is too small."""
+    return ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser for the tests of a module."""
-    # A root may not have Chromium's sandbox; in small containers /dev/shm is too small.
-    arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
         yield browser
         browser.close()
 

@@ -75,7 +75,7 @@
       });
       actions.append(button);
     }
-    if ("console" in root.dataset) {
+    if ("console" in root.dataset && "alive" in frame.dataset) { // a place in a template never was a call
       const button = make("button", { type: "button" }, "Prompt");
       button.addEventListener("click", () => {
         const prompt = frame.querySelector(":scope > .prompt") ?? openPrompt(frame, place);
