@@ -75,6 +75,8 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     server = DevServer(project, "app:application")
     yield server
     server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
 
 
 def address(server: DevServer, path: str, host: str = "127.0.0.1") -> str:

@@ -56,7 +56,7 @@
   }
 
   for (const button of document.querySelectorAll("[data-copy]")) {
-    button.parentElement.hidden = false;
+    button.hidden = false;
     button.addEventListener("click", async () => {
       say(await copy(textOf(button.dataset.copy)) ? "Copied." : "The browser did not allow it: select the text under “As text”.");
     });
