@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import dataclasses
 import faulthandler
 import io
 import logging
 import os
 import secrets
-import shutil
 import sys
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from devserver import editors, processes
+from devserver import processes
 from devserver.channel import Channel
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
@@ -32,7 +29,6 @@ from devserver.messages import (
     Configure,
     ConnectionsHandedOver,
     Drain,
-    EditorWanted,
     ImportsRecorded,
     Interface,
     LoadEnded,
@@ -41,8 +37,6 @@ from devserver.messages import (
     Noticed,
     OutputLeft,
     PinJudged,
-    PinTried,
-    PinWanted,
     ReadsRecorded,
     RefreshFiles,
     Reported,
@@ -64,18 +58,15 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
-from devserver.server.web import reports, stack
-from devserver.server.web.capture import NOTHING_BROUGHT, Brought
+from devserver.server.reporting import Reporting
+from devserver.server.web import stack
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
-from devserver.server.web.error_api import ErrorAPI, Judged, Keys
 from devserver.server.web.hosts import HostCheck, machine_names
-from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lifespan import Lifespan
-from devserver.server.web.lines import STDERR, LineWriter
+from devserver.server.web.lines import LineWriter
 from devserver.server.web.static_mounts import folder_mount, parse_static_option
 from devserver.server.web.streams import EventStreams
 from devserver.server.web.wsgi import WSGIAdapter
-from devserver.source import working_folder
 from devserver.target import Target, TargetKind
 from devserver.terminal import request_line
 
@@ -116,20 +107,9 @@ class ServerProcess:
         self._environment = configure.environment
         self._bound_hosts = configure.bound_hosts
         self._style = configure.style
-        self._error_style = configure.error_style
         self._integrations = integrations
         self._applicable: tuple[Integration, ...] = ()
-        self._versions: tuple[tuple[str, str], ...] = ()
-        self._kept = KeptErrors()
-        self._pins_tried: deque[asyncio.Future[Judged]] = deque()
-        self._error_api = ErrorAPI(
-            self._kept,
-            Keys(configure.page_token, configure.grant),
-            show_pin=lambda: self._send(PinWanted()),
-            judge=self._judge_pin,
-            edit=None if editors.is_off(self._options.editor) else self._edit,
-        )
-        self._run = ""
+        self._reporting = Reporting(configure, self._send)
         self._recorder = Recorder(
             on_read=self._send_reads,
             roots=(self._target.app_dir, *self._options.reload_dir),
@@ -149,10 +129,10 @@ class ServerProcess:
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
         self._outside = Outside(
-            make_report=lambda error, where: self._make_report(error, Occasion.BACKGROUND, None, where),
+            make_report=lambda error, where: self._reporting.make(error, Occasion.BACKGROUND, detail=where),
             show=lambda report, once: self._send(Reported(report, once)),
             notice=lambda text: self._send(Noticed(text, warning=True)),
-            user_roots=(self._target.app_dir, working_folder()),
+            user_roots=self._reporting.user_roots,
         )
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -170,13 +150,13 @@ class ServerProcess:
         """Load, serve until told to end, end."""
         self._prepare_process()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
-        self._run = secrets.token_hex(8)
+        self._reporting.run = secrets.token_hex(8)
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
             loop.run_until_complete(self._serve(app))
         except BaseException as error:  # ours, or the user's KeyboardInterrupt out of a callback
-            self._show(self._make_report(error, Occasion.BACKGROUND, None))
+            self._reporting.show(self._reporting.make(error, Occasion.BACKGROUND))
             self._end(1)
         self._end(0)
 
@@ -222,13 +202,12 @@ class ServerProcess:
             loaded = load_target(self._target, self._options, self._integrations)
             self._applicable = applicable(loaded.app, self._integrations, sys.modules)
             integrated = integrate(loaded.app, self._applicable)
-            self._versions = integrated.versions
-            self._error_api.framework = integrated.name
+            self._reporting.app_is_known(integrated)
             app = self._compose(loaded, integrated)
             stack.prepare(self._mounts(app))
         except BaseException as error:  # SystemExit and KeyboardInterrupt too
             self._freezer.stop()
-            return self._page_app(self._make_report(error, Occasion.LOAD, None))
+            return self._page_app(self._reporting.make(error, Occasion.LOAD))
         self._freezer.load_ended()
         return app
 
@@ -261,7 +240,7 @@ class ServerProcess:
             if scope["type"] != "http":
                 await send({"type": "websocket.close", "code": 1013, "reason": "the application is not loaded"})
                 return
-            await self._answer_report(report, scope, send)
+            await self._reporting.answer(report, scope, send)
 
         return App(page, Interface.ASGI, self._target.label, Integrated(name=""), report=report)
 
@@ -274,7 +253,7 @@ class ServerProcess:
 
     async def _serve(self, app: App) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        self._lines = LineWriter(loop)
+        self._lines = self._reporting.lines = LineWriter(loop)
         self._drain_began = asyncio.Event()
         self._prompts.use_loop(loop)
         loop.add_reader(self._channel.fileno(), self._obey_all)
@@ -284,14 +263,14 @@ class ServerProcess:
             try:
                 await lifespan.startup()
             except BaseException as error:
-                app = self._page_app(self._make_report(error, Occasion.LIFESPAN, None))
+                app = self._page_app(self._reporting.make(error, Occasion.LIFESPAN))
         self._engine = Engine(
             self._build_stack(app),
             state=lifespan.state,
             on_first_request=lambda: self._send(RequestBegan()),
             look_at_orders=self._obey_all,
             notice=lambda text: self._send(Noticed(text, warning=True)),
-            on_error=lambda error: self._show(self._make_report(error, Occasion.REQUEST, None)),
+            on_error=lambda error: self._reporting.show(self._reporting.make(error, Occasion.REQUEST)),
         )
         self._watch_loop(loop)
         self._recorder.begin_serving()
@@ -315,7 +294,7 @@ class ServerProcess:
             except TimeoutError:
                 self._send(Noticed("the lifespan shutdown did not end in time", warning=True))
             except BaseException as error:
-                self._show(self._make_report(error, Occasion.LIFESPAN, None))
+                self._reporting.show(self._reporting.make(error, Occasion.LIFESPAN))
         if self._watchdog is not None:
             self._watchdog.stop()
 
@@ -347,22 +326,20 @@ class ServerProcess:
         assert self._loop is not None
         built = stack.build(
             app.asgi,
-            run=self._run,
+            run=self._reporting.run,
             host_check=HostCheck(
                 self._bound_hosts,
                 self._options.allowed_host,
                 machine_names() if not _only_loopback(self._bound_hosts) else (),
             ),
             static=self._mounts(app),
-            make_report=lambda error, occasion, scope, brought: self._make_report(
-                error, occasion, scope, brought=brought
-            ),
-            show=self._show,
-            answer=self._answer_report,
-            errors=self._error_api,
+            make_report=self._reporting.make,
+            show=self._reporting.show,
+            answer=self._reporting.answer,
+            errors=self._reporting.api,
+            kept=self._reporting.kept,
             write_request=self._request_writer() if self._options.access_log else None,
             on_static_sent=lambda path, url: self._recorder.sent_static(path),
-            kept=self._kept,
             framework_errors=self._options.framework_errors,
         )
         self._streams = built.streams
@@ -372,20 +349,6 @@ class ServerProcess:
         if app.report is not None:
             return []
         return [*(parse_static_option(text, Path.cwd()) for text in self._options.static), *app.integrated.static]
-
-    async def _answer_report(self, report: Report, scope: Scope, send: Send) -> None:
-        await reports.answer(report, scope, send, run=self._run, tools=self._error_api.tools(report, scope))
-
-    def _edit(self, path: str, line: int, column: int) -> None:
-        self._send(EditorWanted(path, line, column))
-
-    def _judge_pin(self, pin: str) -> Awaitable[Judged]:
-        """What the supervisor says about it."""
-        assert self._loop is not None
-        judged: asyncio.Future[Judged] = self._loop.create_future()
-        self._pins_tried.append(judged)
-        self._send(PinTried(pin))
-        return judged
 
     def _request_writer(self) -> Callable[[str, str, int, int, float], None]:
         lines, style = self._lines, self._style
@@ -430,8 +393,7 @@ class ServerProcess:
             if isinstance(message, TerminalGranted):
                 self._prompts.grant()
             elif isinstance(message, PinJudged):
-                if not (tried := self._pins_tried.popleft()).done():
-                    tried.set_result(Judged(message.grant, message.left))
+                self._reporting.pin_judged(message)
             elif self._engine is None:
                 self._early_orders.append((message, fds))
             else:
@@ -500,37 +462,6 @@ class ServerProcess:
 
     def _send_imports(self) -> None:
         self._send(ImportsRecorded(self._recorder.take_import_graph()))
-
-    def _make_report(
-        self,
-        error: BaseException,
-        occasion: Occasion,
-        scope: Scope | None,
-        detail: str = "",
-        *,
-        brought: Brought = NOTHING_BROUGHT,
-    ) -> Report:
-        return reports.make_report(
-            error,
-            occasion,
-            scope=scope,
-            body=brought.form,
-            session=brought.session,
-            user_roots=(self._target.app_dir, working_folder()),
-            versions=self._versions,
-            target=self._target.label,
-            detail=detail,
-            kept=self._kept,
-        )
-
-    def _show(self, report: Report) -> None:
-        style = dataclasses.replace(self._error_style, width=shutil.get_terminal_size().columns)
-        text = reports.text(report, style, full=self._options.full_tracebacks)
-        if self._lines is None:
-            sys.stdout.flush()
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where it belongs
-        else:
-            self._lines.write(f"\n{text}\n", STDERR)
 
 
 class StaticMountOnly:

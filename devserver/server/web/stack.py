@@ -5,6 +5,7 @@ request log → host check → internal pages → error capture → static → e
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def prepare(static: Sequence[StaticMount]) -> None:
     """Import what `build` will need, while there is time."""
     if static:
         with ours_first():
-            pass
+            importlib.import_module("devserver.server.web.static")
 
 
 def build(
