@@ -12,7 +12,6 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from devserver import editors
 from devserver.messages import Configure, EditorWanted, Message, PinJudged, PinTried, PinWanted
 from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
@@ -43,7 +42,7 @@ class Reporting:
             Keys(configure.page_token, configure.grant),
             show_pin=lambda: send(PinWanted()),
             judge=self._judge_pin,
-            edit=None if editors.is_off(self._options.editor) else self._edit,
+            edit=None if _is_off(self._options.editor) else self._edit,
         )
 
     @property
@@ -107,3 +106,11 @@ class Reporting:
 
     def _edit(self, path: str, line: int, column: int) -> None:
         self._send(EditorWanted(path, line, column))
+
+
+def _is_off(editor: str | None) -> bool:
+    if editor is None:  # the table of editors would cost each start a millisecond
+        return False
+    from devserver import editors
+
+    return editors.is_off(editor)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from devserver.report import Frame, Report
 from devserver.server.asgi import Scope
-from devserver.server.web import console
+from devserver.server.deferred import ours_first
 from devserver.server.web.access import GRANT_HEADER, TOKEN_HEADER, has_secret, is_local
 from devserver.server.web.aside import in_thread
 from devserver.server.web.kept import KeptError, KeptErrors, Place
@@ -146,6 +146,8 @@ class ErrorAPI:
         found = self._find(report_id, asked)
         if found is None or found[2] not in found[0].frames:
             return _gone()
+        with ours_first():
+            from devserver.server.web import console
         error, _, place = found
         if place not in error.prompts:
             error.prompts[place] = console.open_prompt(error.frames[place])

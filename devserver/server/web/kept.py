@@ -11,9 +11,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from devserver.report import Report
-from devserver.server.web.console import Prompt
+
+if TYPE_CHECKING:
+    from devserver.server.web.console import Prompt
 
 MAX_KEPT = 20
 
