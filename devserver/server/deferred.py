@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,17 @@ MODULES = (
     "pygments.lexers.python",
     "pygments.token",
 )
+
+_PATIENCE_S = 2.0
+_one_at_a_time = threading.RLock()
+
+
+def _forked() -> None:
+    global _one_at_a_time
+    _one_at_a_time = threading.RLock()  # who had it is not in this process
+
+
+os.register_at_fork(after_in_child=_forked)
 
 _PATH = tuple(sys.path)  # before the user's folders come into it
 
@@ -82,13 +94,21 @@ def put_off(name: str, within: Callable[[], AbstractContextManager[None]] = null
 
 @contextmanager
 def ours_first() -> Iterator[None]:
-    """Within this block, imports of this thread look where the root looked. Others' imports are not touched."""
+    """Within this block, imports of this thread look where the root looked. Others' imports are not touched.
+
+    One thread at a time: where two import packages with circles in them, each from another end, Python gives one of them a module
+    that is half made rather than a deadlock.
+    """
+    lock = _one_at_a_time
+    is_alone = lock.acquire(timeout=_PATIENCE_S)  # whoever has it may wait for an import that this thread is in
     finder = _OursFirst(threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
+        if is_alone:
+            lock.release()
 
 
 class _OursFirst:

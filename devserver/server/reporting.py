@@ -71,6 +71,7 @@ class Reporting:
             scope=scope,
             body=brought.form,
             session=brought.session,
+            media_type=brought.media_type,
             user_roots=self.user_roots,
             versions=self._versions,
             target=self._target.label,

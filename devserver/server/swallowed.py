@@ -9,7 +9,7 @@ takes nothing, for nobody would look into it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
 MAX_CHAIN = 32
 """Errors that are followed from one to what led to it: a chain can be a ring."""
@@ -18,18 +18,19 @@ MAX_CHAIN = 32
 class Slot:
     """What one request's framework kept to itself."""
 
-    __slots__ = ("error", "is_open", "is_replaceable", "session")
+    __slots__ = ("context", "error", "is_open", "is_replaceable", "session")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.is_replaceable = False  # the framework's answer to it; else that is what the user wrote
         self.session: Mapping[str, object] | None = None  # where the framework has one, and the request has loaded it
+        self.context: Context | None = None  # as it was when the framework told: it has the request at hand
         self.is_open = True
 
     def close(self) -> None:
         """The request is over. What was in it is let go of: its frames hold much."""
         self.is_open = False
-        self.error = self.session = None
+        self.error = self.session = self.context = None
 
 
 current: ContextVar[Slot | None] = ContextVar("devserver_swallowed", default=None)
@@ -48,6 +49,7 @@ def swallowed(error: BaseException, *, replace: bool = True, session: Mapping[st
         slot.error = error
         slot.is_replaceable = replace
         slot.session = session
+        slot.context = copy_context()
     return led_to(error, slot.error)
 
 

@@ -144,3 +144,35 @@ def test_a_thread_that_asks_while_another_runs_the_module_waits(tmp_path: Path) 
         "import threading\nthreading.running.set()\nthreading.others_ask.wait(30)\nLAST = 'last'\nprint('ran')\n"
     )
     assert run(THREADS, folder=tmp_path) == "ran\n['last', 'last']\n"
+
+
+CIRCLE = """
+import sys, threading
+from devserver.server.deferred import ours_first
+
+met = threading.Barrier(2)
+failures = []
+
+def get(name):
+    met.wait()
+    try:
+        with ours_first():
+            __import__(name)
+    except ImportError as error:
+        failures.append(error)
+
+threads = [threading.Thread(target=get, args=(name,)) for name in ("circle.first", "circle.second")]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit(repr(failures) if failures else 0)
+"""
+
+
+def test_two_threads_import_a_circle_from_its_two_ends(tmp_path: Path) -> None:
+    package = tmp_path / "circle"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    wait = "import time; time.sleep(0.05)  # so that each is in the middle when the other comes\n"
+    (package / "first.py").write_text(f"{wait}from circle.second import two\none = 1\n")
+    (package / "second.py").write_text(f"{wait}two = 2\nfrom circle.first import one\n")
+    run(CIRCLE, folder=tmp_path)

@@ -17,9 +17,8 @@ PREFIX = "/__devserver__/"
 """Of the server's own addresses."""
 TOKEN_HEADER = b"x-devserver-token"
 GRANT_HEADER = b"x-devserver-grant"
-_FORWARDED = frozenset(
-    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"cf-connecting-ip"}
-)
+_FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip"})
+_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-original-", b"cf-")
 """What a proxy or a tunnel adds: whoever asks may sit anywhere then."""
 
 
@@ -40,7 +39,9 @@ def is_local(scope: Scope) -> bool:
     if not client or not _is_loopback(str(client[0])):
         return False
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1 or any(name in _FORWARDED for name, _ in scope["headers"]):
+    if len(hosts) != 1 or scope.get("http_version") == "1.0":  # which no browser speaks, but nginx's default
+        return False
+    if any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name, _ in scope["headers"]):
         return False
     host = host_of(hosts[0])
     return host is not None and (host == "localhost" or host.endswith(".localhost") or _is_loopback(host))

@@ -31,6 +31,8 @@ class Brought(NamedTuple):
 
     form: bytes = b""  # the body, from its beginning, if it is a form
     session: Mapping[str, object] | None = None
+    context: contextvars.Context | None = None  # in which the framework had the request at hand
+    media_type: str = ""  # as what the client gets a report
 
 
 NOTHING_BROUGHT = Brought()
@@ -75,8 +77,8 @@ class ErrorCapture:
         self._answer = answer
         self._kept = kept
         self._framework_errors = framework_errors
-        # One: reports are plain Python, and several at once would only take the interpreter from the loop.
-        self._threads = RequestThreads(1, name="devserver-reports")
+        # Few: reports are plain Python, and many at once would only take the interpreter from the loop.
+        self._threads = RequestThreads(2, name="devserver-reports")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -118,7 +120,9 @@ class ErrorCapture:
         for error in _distinct(request.error, raised):
             is_late = held is None and request.is_complete and error is raised
             occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
-            made = await self._report(error, occasion, scope, Brought(bytes(request.form or b""), request.session))
+            context = request.context if error is request.error else None
+            brought = Brought(bytes(request.form or b""), request.session, context, _media_type(scope))
+            made = await self._report(error, occasion, scope, brought)
             report = report or made
         if held is not None:
             if report is None or not self._is_replaced(request, raised, scope):
@@ -139,7 +143,7 @@ class ErrorCapture:
         if raised is not None and not request.is_complete:  # there is no other answer
             return True
         is_wanted = raised is not None or request.is_replaceable
-        return is_wanted and not self._framework_errors and _accepts_html(scope)
+        return is_wanted and not self._framework_errors and _media_type(scope) == "text/html"
 
     def _keep(self, report: Report, held: HeldAnswer) -> None:
         """What the page has replaced stays within reach of who looks at it."""
@@ -155,7 +159,7 @@ class ErrorCapture:
         self, error: BaseException, occasion: Occasion, scope: Scope, brought: Brought = NOTHING_BROUGHT
     ) -> Report:
         """Make the report in a thread, for that takes a while, and show it, whatever becomes of the request meanwhile."""
-        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, brought)))
+        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, brought)), brought.context)
         job.made.add_done_callback(self._show_made)
         self._threads.submit(job)
         return await asyncio.shield(job.made)
@@ -269,9 +273,9 @@ class _Request(Slot):
 class _ReportJob:
     """Makes a report in a thread; `made` is of the loop."""
 
-    def __init__(self, make: Callable[[], Report]) -> None:
+    def __init__(self, make: Callable[[], Report], context: contextvars.Context | None) -> None:
         self._make = make
-        self._context = contextvars.copy_context()  # what is looked at may ask for its request
+        self._context = context or contextvars.copy_context()  # what is looked at may ask for its request
         self._loop = asyncio.get_running_loop()
         self.made: asyncio.Future[Report] = self._loop.create_future()
 
@@ -312,11 +316,12 @@ def _brings_form(scope: Scope) -> bool:
     return any(name == b"content-type" and value.lower().startswith(_FORMS) for name, value in scope["headers"])
 
 
-def _accepts_html(scope: Scope) -> bool:
+def _media_type(scope: Scope) -> str:
+    """As what the client gets a report."""
     with ours_first():
         from devserver.server.web import pages, request_facts
 
-        return pages.negotiate(request_facts.header(scope, b"accept")) is pages.MediaType.HTML
+        return pages.negotiate(request_facts.header(scope, b"accept")).value
 
 
 def _is_cancelled(error: BaseException) -> bool:

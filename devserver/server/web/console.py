@@ -7,6 +7,7 @@ page and not to the terminal; code that does not end holds nothing up but its ow
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import html
 import threading
 from dataclasses import dataclass, field
@@ -29,15 +30,16 @@ class Prompt:
     """A console in one frame, with what was typed before."""
 
     console: Console
+    context: contextvars.Context
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def open_prompt(frame: FrameType) -> Prompt:
-    """A console that sees the frame's variables. What it assigns stays in the console."""
+def open_prompt(frame: FrameType, context: contextvars.Context | None = None) -> Prompt:
+    """A console that sees the frame's variables, in `context`. What it assigns stays in the console."""
     with ours_first():
         from werkzeug.debug.console import Console
 
-    return Prompt(Console(dict(frame.f_globals), dict(frame.f_locals)))
+    return Prompt(Console(dict(frame.f_globals), dict(frame.f_locals)), (context or contextvars.Context()).copy())
 
 
 async def evaluate(prompt: Prompt, code: str, patience_s: float = PATIENCE_S) -> str:
@@ -56,7 +58,7 @@ def _run(prompt: Prompt, code: str) -> str:
     if not prompt.lock.acquire(blocking=False):
         return html.escape("The code before still runs.")
     try:
-        output = prompt.console.eval(code)
+        output = prompt.context.run(prompt.console.eval, code)
     except BaseException as error:  # exit() and quit() are for terminals
         output = html.escape(f">>> {code}\n{type(error).__name__}: {error}")
     finally:

@@ -94,6 +94,9 @@ class ErrorAPI:
     async def act(self, name: str, scope: Scope, body: bytes) -> Reply | None:
         """The answer to POST `name`; None if there is no such thing."""
         path = name.split("/")
+        if len(path) == 3 and path[0] == "errors" and path[2] == "left":  # harmless, and a beacon brings no headers
+            self._kept.page_left(path[1])
+            return _json(200, {})
         if path not in (["pin", "show"], ["pin", "try"]) and not (
             len(path) == 3 and path[0] == "errors" and path[2] in {"edit", "console"}
         ):
@@ -118,7 +121,7 @@ class ErrorAPI:
             return _json(200 if judged.grant else 403, judged._asdict())
         return await self._evaluate(path[1], scope, asked)
 
-    # --- the four ---
+    # --- each of them ---
 
     async def _variables(self, report_id: str, asked: Mapping[str, object]) -> Reply:
         found = self._find(report_id, asked)
@@ -150,7 +153,7 @@ class ErrorAPI:
             from devserver.server.web import console
         error, _, place = found
         if place not in error.prompts:
-            error.prompts[place] = console.open_prompt(error.frames[place])
+            error.prompts[place] = console.open_prompt(error.frames[place], error.context)
         output = await console.evaluate(error.prompts[place], str(asked.get("code", "")))
         return _json(200, {"output": output})
 

@@ -47,7 +47,10 @@ class InternalPages:
         if scope["method"] in ("GET", "HEAD"):
             return await self._told(name, scope) or _text(404, b"devserver has no such page.\n")
         reply = None
-        if scope["method"] == "POST" and (body := await _body(receive)) is not None:
+        if scope["method"] == "POST":
+            body = await _body(receive)
+            if body is None:
+                return _text(413, b"Too much.\n")
             reply = await self._errors.act(name, scope, body)
         return reply or _text(405, b"GET only.\n", (b"allow", b"GET, HEAD"))
 

@@ -5,18 +5,20 @@ Runs in the server: reports are made in any thread, answers on its loop.
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
+from devserver.server.web.aside import in_thread
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.tools import Tools
 from devserver.terminal import Style
 
-_SHOWN = frozenset({Occasion.LOAD, Occasion.REQUEST, Occasion.LIFESPAN})
-"""What has a page. Of other errors nobody asks for more, and their frames would hold what they hold."""
+_HAS_PAGE = frozenset({Occasion.LOAD, Occasion.LIFESPAN})
+"""What every request is answered with."""
 
 
 def make_report(
@@ -26,6 +28,7 @@ def make_report(
     scope: Scope | None,
     body: bytes = b"",
     session: Mapping[str, object] | None = None,
+    media_type: str = "",
     user_roots: Sequence[str],
     versions: Sequence[tuple[str, str]] = (),
     target: str,
@@ -34,18 +37,27 @@ def make_report(
 ) -> Report:
     """The report of a live exception, kept if it has a page.
 
-    `scope`, `body`, `session`: of the request that it happened in, if there was one; `detail`: where else it happened.
+    `scope`, `body`, `session`: of the request that it happened in, if there was one; `media_type`: as what its client gets the
+    report; `detail`: where else it happened. Variables are for those who see them: their reprs run the user's code.
     """
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
 
         request = None if scope is None else request_facts.request_facts(scope, body, session)
+        has_page = occasion in _HAS_PAGE or media_type == "text/html"
         examined = tracebacks.examine(
-            error, occasion, request=request, user_roots=user_roots, versions=versions, target=target
+            error,
+            occasion,
+            request=request,
+            user_roots=user_roots,
+            versions=versions,
+            target=target,
+            with_variables=has_page or media_type == "application/json",
         )
     if detail:
         examined.report = dataclasses.replace(examined.report, detail=detail)
-    if occasion in _SHOWN:
+    if has_page:
+        examined.context = contextvars.copy_context()
         kept.keep(examined)
     return examined.report
 
@@ -63,7 +75,8 @@ async def answer(report: Report, scope: Scope, send: Send, *, run: str, tools: T
     with ours_first():
         from devserver.server.web import pages, request_facts
 
-        page = pages.render(report, request_facts.header(scope, b"accept"), run=run, tools=tools)
+    accept = request_facts.header(scope, b"accept")
+    page = await in_thread(lambda: pages.render(report, accept, run=run, tools=tools))  # tens of milliseconds
     body = b"" if scope["method"] == "HEAD" else page.body
     await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
     await send({"type": "http.response.body", "body": body})

@@ -32,6 +32,8 @@ _SECRET_WORDS = frozenset(
         *("jwt", "session", "sessionid", "sessions", "dsn"),
     }
 )
+_SECRET_NAMES = frozenset({"auth", "sid", "otp", "pin", "phpsessid", "jsessionid", "connect.sid"})
+"""Names of cookies and fields, whole: as words they are in too many others."""
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key"), ("auth", "key")})
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
@@ -43,6 +45,8 @@ def is_secret(name: object) -> bool:
     if not isinstance(name, str) or len(name) > 100:
         return False
     words = [word.lower() for word in _WORD.findall(name)]
+    if name.lower() in _SECRET_NAMES:
+        return True
     return not _SECRET_WORDS.isdisjoint(words) or any(pair in _SECRET_PAIRS for pair in pairwise(words))
 
 
@@ -54,9 +58,30 @@ def named_repr(name: object, value: object) -> str:
 def safe_repr(value: object) -> str:
     """The repr of `value`, at most MAX_REPR characters. Calls the user's `__repr__` at most for the innermost objects."""
     try:
-        return shortened(_repr(value, MAX_DEPTH), MAX_REPR)
+        return without_secrets(shortened(_repr(value, MAX_DEPTH), MAX_REPR))
     except RecursionError:
         return f"<{_type_name(value)}: too deep to show>"
+
+
+_NAMED_TEXT = re.compile(
+    r"""(?P<name>[\w.-]{2,50})(?P<between>['"]?\s*[:=,]\s*)(?P<value>b?(?P<quote>['"])(?:(?!(?P=quote)).)+(?P=quote)?)"""
+)
+_CREDENTIALS = re.compile(
+    r"(?P<before>\b(?:Bearer|Basic|Token)\s+|://[^\s:/@'\"]*:)(?P<value>[^\s@'\",]{3,})(?=(?P<at>@)|)"
+)
+
+
+def without_secrets(text: str) -> str:
+    """What looks like a secret in a text that somebody else has made: `password='…'`, `'token': '…'`, `Bearer …`, `user:…@`."""
+
+    def named(match: re.Match[str]) -> str:
+        return match["name"] + match["between"] + HIDDEN if is_secret(match["name"]) else match[0]
+
+    def credentials(match: re.Match[str]) -> str:
+        is_port = match["before"].startswith("://") and match["at"] is None
+        return match[0] if is_port else match["before"] + HIDDEN
+
+    return _CREDENTIALS.sub(credentials, _NAMED_TEXT.sub(named, text))
 
 
 def shortened(text: str, limit: int) -> str:

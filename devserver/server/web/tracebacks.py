@@ -25,7 +25,7 @@ from devserver.server.web.reprs import named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
 from devserver.server.web.templates import template_place
-from devserver.server.web.variables import MAX_LOCALS, texts, variables
+from devserver.server.web.variables import MAX_LOCALS, patiently, texts, variables
 from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
 
 MAX_FIRST_FRAMES = 20
@@ -61,18 +61,20 @@ def examine(
     user_roots: Sequence[str],
     versions: Sequence[tuple[str, str]] = (),
     target: str = "",
+    with_variables: bool = True,
 ) -> KeptError:
     """All that there is to say about `exc`, its chain and its groups, with advice; and its frames, alive.
 
-    `user_roots` are the folders of the user's code. Reads the sources concerned. Never raises for what `exc` holds.
+    `user_roots` are the folders of the user's code. Reads the sources concerned. Never raises for what `exc` holds, and waits
+    for no code of the user's longer than `variables.py` says; `with_variables` runs the most of it.
     """
     builder = _Builder(user_roots)
     errors = builder.errors(exc)
     first = errors[0]
     report = Report(
         occasion=occasion,
-        title=_one_line(f"{first.type_name}: {first.message}" if first.message else first.type_name),
-        errors=_with_variables(errors, builder.live),
+        title=_one_line(": ".join(part for part in (first.type_name, first.message) if part)),
+        errors=_with_variables(errors, builder.live) if with_variables else errors,
         request=request,
         versions=(("Python", platform.python_version()), *versions),
         detail=_detail(occasion, target, request),
@@ -140,6 +142,8 @@ class _Builder:
         if isinstance(exc, DevServerError) and not any(frame.is_user for frame in frames):
             # What we say about a target or its surroundings: where in our code we say it helps nobody.
             type_name, frames, entries = "", (), []
+        elif type(exc).__module__.startswith("devserver.") and not isinstance(exc, DevServerError):
+            type_name = ""  # an inner name of ours; the message says it all
         self.live |= {(index, at): entry.tb_frame for at, entry in enumerate(entries)}
         if place := syntax_place(exc) if isinstance(exc, SyntaxError) else template_place(exc):
             frames = (*frames, self._frame_at(place))
@@ -249,6 +253,12 @@ def _message(exc: BaseException) -> str:
         return str(exc.msg)
     if isinstance(exc, SystemExit):
         return f"sys.exit({'' if exc.code is None else safe_repr(exc.code)}) was called"
+    if type(exc).__str__ is BaseException.__str__ and all(type(argument) in (str, int) for argument in exc.args):
+        return _text(exc)  # runs none of the user's code
+    return patiently(lambda: _text(exc), "‹its str() takes too long›")
+
+
+def _text(exc: BaseException) -> str:
     try:
         text = str(exc)
     except Exception as error:

@@ -23,6 +23,33 @@ MAX_CHARACTERS = 60_000
 """Of all values of a page together: what is beyond is made when it is asked for."""
 MAX_LOCALS = 40
 TOO_SLOW = "‹its repr takes too long›"
+MAX_STUCK = 12
+"""Threads that were left behind and have not come back: with so many, nobody's repr is asked for any more."""
+
+_threads: list[threading.Thread] = []
+_threads_lock = threading.Lock()
+
+
+def patiently(work: Callable[[], str], otherwise: str, patience_s: float = 1.0) -> str:
+    """What `work` gives, from a thread of its own; `otherwise` if that takes too long."""
+    found: list[str] = []
+    thread = _start(lambda: found.append(work()))
+    if thread is not None:
+        thread.join(patience_s)
+    return found[0] if found else otherwise
+
+
+def _start(work: Callable[[], object]) -> threading.Thread | None:
+    """Run it in a thread, in a copy of this context; None if too many threads have not come back."""
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name="devserver-reprs", daemon=True)
+    with _threads_lock:
+        _threads[:] = [one for one in _threads if one.is_alive()]
+        if len(_threads) >= MAX_STUCK:
+            return None
+        thread.start()
+        _threads.append(thread)
+    return thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +114,9 @@ class _Making:
 
     def _start_worker(self) -> None:
         self.worker += 1
-        context = contextvars.copy_context()
-        threading.Thread(
-            target=context.run, args=(self._work, self.worker), name="devserver-reprs", daemon=True
-        ).start()
+        number = self.worker
+        if _start(lambda: self._work(number)) is None:
+            self.ended.set()
 
     def _work(self, number: int) -> None:
         while True:

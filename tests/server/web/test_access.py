@@ -31,6 +31,8 @@ def scope(client: object, host: bytes = b"localhost:8000", *headers: tuple[bytes
         (("127.0.0.1", 5), b"localhost", ((b"x-forwarded-for", b"127.0.0.1"),), False),  # a tunnel's end
         (("127.0.0.1", 5), b"localhost", ((b"forwarded", b"for=1.2.3.4"),), False),
         (("127.0.0.1", 5), b"localhost", ((b"via", b"1.1 tunnel"),), False),
+        (("127.0.0.1", 5), b"localhost", ((b"x-forwarded-proto", b"https"),), False),
+        (("127.0.0.1", 5), b"localhost", ((b"cf-ray", b"1"),), False),
         (("localhost", 5), b"localhost", (), False),
         (("", 0), b"localhost", (), False),
         (None, b"localhost", (), False),
@@ -54,3 +56,8 @@ def test_is_local(client: object, host: bytes, headers: tuple[tuple[bytes, bytes
 )
 def test_secrets(sent: list[bytes], secret: str, has: bool) -> None:
     assert has_secret({"headers": [(TOKEN_HEADER, value) for value in sent]}, TOKEN_HEADER, secret) is has
+
+
+def test_no_browser_speaks_the_http_of_proxies() -> None:
+    assert not is_local({**scope(("127.0.0.1", 5)), "http_version": "1.0"})
+    assert is_local({**scope(("127.0.0.1", 5)), "http_version": "1.1"})

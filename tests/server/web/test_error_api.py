@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextvars import Context, ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,7 @@ def test_what_is_no_json_object(desk: Desk, body: bytes) -> None:
 
 
 def test_a_large_body_is_not_read(desk: Desk) -> None:
-    assert desk.ask(desk.path("edit"), b"x" * (MAX_BODY + 1))[0] == 405
+    assert desk.ask(desk.path("edit"), b"x" * (MAX_BODY + 1))[0] == 413
 
 
 @pytest.mark.parametrize(
@@ -321,3 +322,24 @@ def test_tools_of_a_page(desk: Desk) -> None:
 def test_an_error_without_frames_has_no_console(desk: Desk) -> None:
     desk.error.frames = {}
     assert desk.api.tools(desk.error.report, local()) == Tools(TOKEN, editor=True, console=False)
+
+
+def test_a_page_that_is_left_needs_no_token_to_say_so(desk: Desk) -> None:
+    assert desk.ask(desk.path("left"), b"", EVIL, token="")[0] == 403
+    assert desk.error.frames
+    assert desk.ask(desk.path("left"), b"", token="") == (200, {})
+    assert desk.error.frames == {}
+
+
+def test_a_prompt_runs_in_the_context_of_the_request(desk: Desk) -> None:
+    variable: ContextVar[str] = ContextVar("request")
+    context = Context()
+    context.run(variable.set, "the request")
+    desk.error.context = context
+    desk.error.frames[0, desk.inner].f_globals["variable"] = variable
+    try:
+        status, said = desk.ask(desk.path("console"), desk.place(code="variable.get()"), grant=GRANT)
+    finally:
+        del desk.error.frames[0, desk.inner].f_globals["variable"]
+    assert status == 200
+    assert "the request" in said["output"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devserver.server.web.reprs import HIDDEN, MAX_REPR, is_secret, named_repr, safe_repr, shortened
+from devserver.server.web.reprs import HIDDEN, MAX_REPR, is_secret, named_repr, safe_repr, shortened, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,40 @@ def test_shortened(text: str, limit: int) -> None:
     short = shortened(text, limit)
     assert len(short) <= limit
     assert short == text or re.fullmatch(f"{re.escape(short.partition('…')[0])}.*", text, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("User(name='ann', password='hunter2')", "User(name='ann', password=‹hidden›)"),
+        ('{"api_key": "a b", "page": "2"}', '{"api_key": ‹hidden›, "page": "2"}'),
+        (
+            "[('authorization', 'Bearer abc'), ('accept', 'text/html')]",
+            "[('authorization', ‹hidden›), ('accept', 'text/html')]",
+        ),
+        ("Headers({'cookie': 'sid=abc; a=b'})", "Headers({'cookie': ‹hidden›})"),
+        ("<Request Bearer abc.def-1>", "<Request Bearer ‹hidden›"),
+        ("'postgres://shop:hunter2@db/shop'", "'postgres://shop:‹hidden›@db/shop'"),
+        ("'http://localhost:8000/x'", "'http://localhost:8000/x'"),
+        ("tokenize='x', author='y', key='z'", "tokenize='x', author='y', key='z'"),
+        ("secret=b'abc'", "secret=‹hidden›"),
+        ("password='cut off", "password=‹hidden›"),
+    ],
+)
+def test_what_looks_like_a_secret_in_a_text_of_others(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+def test_an_object_that_shows_its_secrets() -> None:
+    class User:
+        def __repr__(self) -> str:
+            return "User(name='ann', password='hunter2')"
+
+    assert safe_repr(User()) == "User(name='ann', password=‹hidden›)"
+    assert safe_repr({"dsn_of": [User()]}) == "{'dsn_of': ‹hidden›}" or "hunter2" not in safe_repr([User()])
+
+
+@pytest.mark.parametrize("name", ["auth", "sid", "SID", "PHPSESSID", "otp"])
+def test_names_that_are_secret_as_a_whole(name: str) -> None:
+    assert is_secret(name)
+    assert not is_secret(f"{name}_user_model")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, 
 from devserver.server.web import tracebacks
 from devserver.server.web.reprs import HIDDEN
 from devserver.server.web.tracebacks import examine, report_from_exception
-from devserver.server.web.variables import MAX_LOCALS
+from devserver.server.web.variables import MAX_LOCALS, patiently
 
 Fail = Callable[..., Report]
 
@@ -480,3 +481,35 @@ def test_the_request_is_named_in_the_report() -> None:
     facts = RequestFacts("POST", "http://localhost:8000/x?page=2", "1.1", "", ())
     report = report_from_exception(ValueError("x"), Occasion.REQUEST, request=facts, user_roots=[])
     assert report.detail.startswith("while answering POST http://localhost:8000/x?page=2")
+
+
+def test_a_message_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    class SlowError(Exception):
+        def __str__(self) -> str:
+            gate.wait()
+            return "late"
+
+    monkeypatch.setattr(tracebacks, "patiently", lambda work, otherwise: patiently(work, otherwise, 0.05))
+    report = report_from_exception(SlowError(), Occasion.REQUEST, user_roots=[])
+    gate.set()
+    assert report.errors[0].message == "‹its str() takes too long›"
+
+
+def test_without_variables_no_repr_is_asked_for() -> None:
+    class Telling:
+        asked = 0
+
+        def __repr__(self) -> str:
+            Telling.asked += 1
+            return "asked"
+
+    def view(thing: Telling) -> None:
+        raise ValueError("x")
+
+    try:
+        view(Telling())
+    except ValueError as error:
+        examine(error, Occasion.BACKGROUND, user_roots=[], with_variables=False)
+    assert Telling.asked == 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from devserver.report import Local
-from devserver.server.web.variables import TOO_SLOW, Variable, texts, variables
+from devserver.server.web.variables import MAX_STUCK, TOO_SLOW, Variable, patiently, texts, variables
 
 LONG_S = 30.0
 
@@ -95,3 +95,20 @@ def test_the_data_of_a_module() -> None:
 def test_all_of_a_function_but_its_dunders() -> None:
     code = (lambda: None).__code__
     assert variables({"__class__": 1, "sys": sys, "x": 1}, code) == [Variable("sys", sys), Variable("x", 1)]
+
+
+def test_patience(gate: threading.Event) -> None:
+    assert patiently(lambda: "found", "too slow") == "found"
+    assert patiently(lambda: str(gate.wait()), "too slow", 0.05) == "too slow"
+
+
+def test_threads_that_do_not_come_back_are_not_added_to(gate: threading.Event) -> None:
+    for _ in range(MAX_STUCK):
+        patiently(lambda: str(gate.wait()), "too slow", 0.001)
+    assert patiently(lambda: "found", "none left") == "none left"
+    assert list(texts([Variable("a", 1)])) == [None]
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name == "devserver-reprs":
+            thread.join(LONG_S)
+    assert patiently(lambda: "found", "none left") == "found"

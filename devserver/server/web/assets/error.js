@@ -31,6 +31,9 @@
     return { status: answer.status, ...said };
   }
 
+  // What the frames hold on to, a transaction perhaps, must not be in the way of the next try.
+  addEventListener("beforeunload", () => navigator.sendBeacon(`/__devserver__/errors/${report}/left`));
+
   // --- copy ---
 
   async function copy(text) {
