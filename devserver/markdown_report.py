@@ -38,7 +38,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.stack:
         yield from _fenced(report.stack.rstrip(), "text")
     for advice in report.advice:
-        yield f"**Hint:** {advice.text}"
+        yield f"**Hint:** {_prose(advice.text)}"
         yield ""
         if advice.command:
             yield from _fenced(advice.command, "sh")
@@ -108,6 +108,11 @@ def _longest_run(text: str) -> int:
     return max(map(len, re.findall(r"`+", text)), default=0)
 
 
+def _prose(text: str) -> str:
+    """Text in which `code` stands between backticks."""
+    return "`".join(part if index % 2 else _escaped(part) for index, part in enumerate(text.split("`")))
+
+
 def _escaped(text: str) -> str:
-    """One line in which nothing is markup (CommonMark §2.4)."""
-    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
+    """Text in which nothing is markup, line ends as spaces (CommonMark §2.4)."""
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", re.sub(r"\s+", " ", text))

@@ -103,6 +103,7 @@ class RequestFacts:
     query: tuple[tuple[str, str], ...] = ()
     form: tuple[tuple[str, str], ...] = ()  # fields of the body; of a file its name and size
     cookies: tuple[tuple[str, str], ...] = ()
+    body: str = ""  # of a request that brought JSON
     session: tuple[tuple[str, str], ...] = ()  # where the framework offers one
 
 

@@ -69,7 +69,7 @@ class Reporting:
             error,
             occasion,
             scope=scope,
-            body=brought.form,
+            body=brought.body,
             session=brought.session,
             media_type=brought.media_type,
             user_roots=self.user_roots,

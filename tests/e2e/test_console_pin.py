@@ -90,3 +90,32 @@ def test_a_console_that_is_off(serve: Serve) -> None:
     html = server.get("/", Accept="text/html").text
     assert "data-console" not in html
     assert "data-editor" in html
+
+
+FLASK = """
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+    @app.get("/shop")
+    def shop():
+        raise ValueError("TEXT")
+"""
+
+
+def test_the_request_is_at_hand_in_the_prompt(serve: Serve) -> None:
+    """Flask has it in the context, which is gone when the request is."""
+    server = serve({"app.py": FLASK}, "app:app")
+    html = server.get("/shop?size=9", Accept="text/html").text
+    token, report = (re.search(rf'data-{name}="([\w-]+)"', html) for name in ("token", "report"))
+    assert token
+    assert report
+    ask(server, "pin/show", token[1], {})
+    pin = server.wait_for_log(r"PIN of the console in error pages: (\d{3}-\d{3}-\d{3})")[1]
+    grant = str(ask(server, "pin/try", token[1], {"pin": pin})[1]["grant"])
+    answer = server.get(f"/__devserver__/errors/{report[1]}/variables?error=0&frame=0").text
+    assert "variables" in answer
+    frames = len(json.loads(server.get("/shop", Accept="application/json").text)["errors"][0]["frames"])
+    code = {"error": 0, "frame": frames - 1, "code": "request.args['size']"}
+    _, said = ask(server, f"errors/{report[1]}/console", token[1], code, X_Devserver_Grant=grant)
+    assert "9" in str(said["output"]).partition("\n")[2]

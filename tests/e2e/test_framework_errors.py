@@ -448,7 +448,7 @@ def test_form_and_session_are_in_the_page(serve: Serve, name: str) -> None:
 def test_the_frameworks_own_page_is_one_click_away(serve: Serve) -> None:
     server = serve({"app.py": NUMBERED + DJANGO.replace("DEBUGGING", "True")}, "app:wsgi")
     page = broken(server, BROWSER).text
-    link = re.search(r'<a href="(/__devserver__/errors/[\w-]+/framework)">Django [\d.]+’s own page</a>', page)
+    link = re.search(r'<a href="(/__devserver__/errors/[\w-]+/framework)">What Django [\d.]+ answered</a>', page)
     assert link, page
     answer = server.get(link[1])
     assert answer.status == 500

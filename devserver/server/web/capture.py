@@ -29,7 +29,7 @@ T = TypeVar("T")
 class Brought(NamedTuple):
     """What is known of a request beside its scope."""
 
-    form: bytes = b""  # the body, from its beginning, if it is a form
+    body: bytes = b""  # from its beginning, of a form or of JSON
     session: Mapping[str, object] | None = None
     context: contextvars.Context | None = None  # in which the framework had the request at hand
     media_type: str = ""  # as what the client gets a report
@@ -42,9 +42,9 @@ AnswerReport = Callable[[Report, Scope, Send], Awaitable[None]]
 _DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
 """What uvicorn and Starlette raise in an app whose client has left. By name: none of their modules is imported for it."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
-MAX_FORM = 65_536
-"""Of a form's body, about so many bytes are kept until its request is answered."""
+_SHOWN_BODIES = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"application/json")
+MAX_BODY = 65_536
+"""Of such a body, about so many bytes are kept until its request is answered."""
 _CUT = b"The server was restarted before this request had its answer; --grace gives requests more time.\n"
 
 
@@ -121,7 +121,7 @@ class ErrorCapture:
             is_late = held is None and request.is_complete and error is raised
             occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
             context = request.context if error is request.error else None
-            brought = Brought(bytes(request.form or b""), request.session, context, _media_type(scope))
+            brought = Brought(bytes(request.body or b""), request.session, context, _media_type(scope))
             made = await self._report(error, occasion, scope, brought)
             report = report or made
         if held is not None:
@@ -209,11 +209,11 @@ class ErrorCapture:
 class _Request(Slot):
     """One request on its way through the app."""
 
-    __slots__ = ("_receive", "_send", "form", "gone", "has_started", "held", "is_answered", "last")
+    __slots__ = ("_receive", "_send", "body", "gone", "has_started", "held", "is_answered", "last")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__()
-        self.form = bytearray() if _brings_form(scope) else None
+        self.body = bytearray() if _brings_body(scope) else None
         self._receive = receive
         self._send = send
         self.gone = False  # the client
@@ -236,8 +236,8 @@ class _Request(Slot):
         event = await self._receive()
         if event["type"] == "http.disconnect":
             self.gone = True
-        elif self.form is not None and len(self.form) < MAX_FORM:
-            self.form += event.get("body", b"")
+        elif self.body is not None and len(self.body) < MAX_BODY:
+            self.body += event.get("body", b"")
         return event
 
     async def send(self, event: Event) -> None:
@@ -309,11 +309,11 @@ def _placed(report: Report) -> Report:
     return replace(report, detail=f"after {report.request.method} {report.request.url} was answered")
 
 
-def _brings_form(scope: Scope) -> bool:
-    """Whether a body comes whose fields an error page shows."""
+def _brings_body(scope: Scope) -> bool:
+    """Whether a body comes that an error page shows."""
     if scope["method"] in _WITHOUT_BODY:
         return False
-    return any(name == b"content-type" and value.lower().startswith(_FORMS) for name, value in scope["headers"])
+    return any(name == b"content-type" and value.lower().startswith(_SHOWN_BODIES) for name, value in scope["headers"])
 
 
 def _media_type(scope: Scope) -> str:

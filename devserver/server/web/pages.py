@@ -185,6 +185,7 @@ def _request(report: Report) -> Mapping[str, object] | None:
         ("Request", line),
         ("Query", request.query),
         ("Form", request.form),
+        ("Body", (("JSON", request.body),) if request.body else ()),
         ("Cookies", request.cookies),
         ("Session", request.session),
         ("Headers", request.headers),

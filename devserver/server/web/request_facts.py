@@ -6,6 +6,7 @@ or a framework put into the scope, makes this raise.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from itertools import islice
@@ -20,6 +21,7 @@ from devserver.server.web.reprs import HIDDEN, is_secret, named_repr, shortened
 
 MAX_VALUE = 1_000
 MAX_FIELDS = 100
+MAX_BODY = 10_000
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 """Media types of bodies whose fields are shown."""
 
@@ -45,6 +47,7 @@ def request_facts(
         headers=tuple((name, _header_without_secrets(name, value)) for name, value in headers),
         query=_fields(parse_qsl(query, keep_blank_values=True)),
         form=_fields(_form(header(scope, b"content-type"), body)),
+        body=_json(header(scope, b"content-type"), body),
         cookies=_fields(_cookies(header(scope, b"cookie"))),
         session=_session(scope.get("session") if session is None else session),
     )
@@ -77,6 +80,24 @@ def _form(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     yield from form.items(multi=True)
     for name, file in files.items(multi=True):
         yield name, f"file {file.filename}, {len(file.stream.read())} bytes"
+
+
+def _json(content_type: str, body: bytes) -> str:
+    """JSON, with what is named like a secret hidden."""
+    media_type, _ = parse_options_header(content_type)
+    if not body or not (media_type == "application/json" or media_type.endswith("+json")):
+        return ""
+    try:
+        text = json.dumps(_without_secrets(json.loads(body)), ensure_ascii=False)
+    except (ValueError, RecursionError):  # cut short, or no JSON: the app has told
+        return ""
+    return text if len(text) <= MAX_BODY else ""
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: HIDDEN if item and is_secret(name) else _without_secrets(item) for name, item in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _in_memory(

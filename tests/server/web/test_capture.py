@@ -536,7 +536,8 @@ def test_other_scopes_pass() -> None:
     [
         ("POST", b"application/x-www-form-urlencoded", b"a=1&b=2"),
         ("PUT", b"Multipart/Form-Data; boundary=x", b"a=1&b=2"),
-        ("POST", b"application/json", b""),
+        ("POST", b"application/json", b"a=1&b=2"),
+        ("POST", b"application/octet-stream", b""),
         ("POST", b"", b""),
         ("GET", b"application/x-www-form-urlencoded", b""),
     ],
@@ -549,7 +550,7 @@ def test_a_form_is_kept_for_the_report(method: str, content_type: bytes, kept: b
     )
     headers = [(b"accept", b"text/html"), (b"content-type", content_type)]
     asked.ask({"type": "http", "method": method, "path": "/", "headers": headers})
-    assert asked.brought.form == kept
+    assert asked.brought.body == kept
 
 
 def test_of_a_large_form_the_beginning_is_kept() -> None:
@@ -557,7 +558,7 @@ def test_of_a_large_form_the_beginning_is_kept() -> None:
     asked = Asked(raising(ERROR, receives=9), *[part] * 9)
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     asked.ask({"type": "http", "method": "POST", "path": "/", "headers": headers})
-    assert len(asked.brought.form) == 80_000
+    assert len(asked.brought.body) == 80_000
 
 
 def test_the_frameworks_session_is_in_the_report() -> None:

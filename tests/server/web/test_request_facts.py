@@ -91,6 +91,25 @@ def test_forms(content_type: bytes, body: bytes, form: tuple[tuple[str, str], ..
     assert request_facts({"headers": [(b"content-type", content_type)]}, body).form == form
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "shown"),
+    [
+        (
+            b"application/json",
+            b'{"a": [1, {"password": "x", "token": ""}], "pin": 3}',
+            '{"a": [1, {"password": "‹hidden›", "token": ""}], "pin": "‹hidden›"}',
+        ),
+        (b"application/ld+json; charset=utf-8", '["é"]'.encode(), '["é"]'),
+        (b"application/json", b'{"a": ', ""),
+        (b"application/json", b"[" * 100_000, ""),
+        (b"application/json", b'"' + b"x" * 20_000 + b'"', ""),
+        (b"text/plain", b"{}", ""),
+    ],
+)
+def test_json(content_type: bytes, body: bytes, shown: str) -> None:
+    assert request_facts({"headers": [(b"content-type", content_type)]}, body).body == shown
+
+
 def test_sizes_are_bounded() -> None:
     facts = request_facts({"query_string": b"&".join(b"a%d=%b" % (n, b"x" * 5_000) for n in range(500))})
     assert len(facts.query) == MAX_FIELDS
