@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from devserver.report import ErrorInfo, Frame, Report
-from devserver.source import package_of
+from devserver.report import LINKS, ErrorInfo, Frame, Report
+from devserver.source import packages_of
 
 MAX_FRAMES = 8
 MAX_ERRORS = 6
-_LINKS = {"cause": "Caused by", "context": "While handling", "group": "In the group"}
 
 
 def report_markdown(report: Report) -> str:
@@ -52,7 +51,7 @@ def _lines(report: Report) -> Iterator[str]:
 def _error(error: ErrorInfo, *, is_first: bool) -> Iterator[str]:
     first, *rest = error.message.splitlines() or [""]
     headline = ": ".join(part for part in (error.type_name, first) if part)
-    link = f"{_LINKS.get(error.link, error.link)} " if error.link else ""
+    link = f"{LINKS.get(error.link, error.link).capitalize()} " if error.link else ""
     yield f"{'##' if is_first else '###'} {link}{_escaped(headline)}"
     yield ""
     if rest:
@@ -71,9 +70,9 @@ def _frames(error: ErrorInfo) -> Iterator[str]:
         yield from _source(frame)
     hidden = [frame for frame in error.frames if not any(frame is one for one in shown)]
     if hidden:
-        packages = list(dict.fromkeys(package_of(frame.display_path) for frame in hidden))
+        libraries = packages_of(frame.display_path for frame in hidden)
         count = len(hidden) + sum(frame.skipped for frame in error.frames)
-        yield f"Calls not shown: {count} ({_escaped(', '.join(packages[:4]))}{', …' if len(packages) > 4 else ''})"
+        yield f"Calls not shown: {count} ({_escaped(libraries)})"
         yield ""
 
 

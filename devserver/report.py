@@ -25,6 +25,15 @@ class Occasion(StrEnum):
     WARNING = "warning"  # nothing failed: a Python warning, or the event loop was held up
 
 
+LINKS = {"cause": "caused by", "context": "while handling", "group": "in the group"}
+"""How an error of a chain hangs together with its parent (`ErrorInfo.link`), in words that its name follows."""
+
+
+def type_name(cls: type) -> str:
+    """The name of an exception's class as it is shown."""
+    return cls.__qualname__ if cls.__module__ in {"builtins", "__main__"} else f"{cls.__module__}.{cls.__qualname__}"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceLine:
     number: int  # 1-based

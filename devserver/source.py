@@ -20,6 +20,9 @@ from devserver.report import Frame, SourceLine
 CONTEXT_LINES = 5
 """How many lines are shown before and after the one that counts."""
 
+MAX_PACKAGES = 4
+"""That are named where calls in libraries are counted."""
+
 MAX_LINE = 400
 """Characters of a source line that are kept: minified files have lines of megabytes."""
 
@@ -100,6 +103,12 @@ def package_of(shown: str) -> str:
     """The name by which people know the library that a displayed path belongs to: `django`, `asyncio`, `json`."""
     head = shown.rpartition("/")[2] if shown.startswith("/") else shown.partition("/")[0]
     return head.removesuffix(".py")
+
+
+def packages_of(shown: Iterable[str]) -> str:
+    """The libraries that displayed paths belong to: `django, asgiref, …`."""
+    packages = list(dict.fromkeys(map(package_of, shown)))
+    return ", ".join([*packages[:MAX_PACKAGES], *(["…"] if len(packages) > MAX_PACKAGES else [])])
 
 
 def read_lines(path: str, module_globals: Mapping[str, object] | None = None) -> list[str]:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from devserver.highlight import Ink, highlighted
-from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
-from devserver.source import package_of
+from devserver.report import LINKS, Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
+from devserver.source import packages_of
 from devserver.terminal import PLAIN, Paint, Style, escape_control
 
 MAX_USER_FRAMES = 4
@@ -31,11 +31,6 @@ _INKS = {
     Ink.NUMBER: Paint.LINK,
     Ink.COMMENT: Paint.FAINT,
     Ink.NAME: Paint.STRONG,
-}
-
-_LINKS = {
-    "cause": "caused by ",
-    "context": "while handling ",
 }
 
 
@@ -79,7 +74,7 @@ def _link(errors: Sequence[ErrorInfo], index: int) -> str:
     """How an error hangs together with its parent, as the beginning of its headline."""
     error = errors[index]
     if error.link != "group":
-        return _LINKS.get(error.link, "")
+        return f"{LINKS[error.link]} " if error.link in LINKS else ""
     members = [number for number, one in enumerate(errors) if one.link == "group" and one.parent == error.parent]
     return f"{members.index(index) + 1} of {len(members)} in the group: "
 
@@ -123,8 +118,7 @@ def _left_out(frames: Sequence[Frame], listed: Sequence[Frame], *, full: bool) -
     if not full and (hidden := places - sum(frame.is_user for frame in listed)):
         yield f"{hidden} more of yours"
     if not full and (library := [frame for frame in frames if not frame.is_user and frame not in listed]):
-        packages = dict.fromkeys(package_of(frame.display_path) for frame in library)
-        names = ", ".join(list(packages)[:4]) + (", …" if len(packages) > 4 else "")
+        names = packages_of(frame.display_path for frame in library)
         yield f"{len(library)} in libraries ({escape_control(names)})"
     repeated = len(frames) - len(listed) if full else len(own) - places
     if repeated := repeated + sum(frame.skipped for frame in frames):

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from devserver.report import ErrorInfo, Occasion, Report
+from devserver.report import ErrorInfo, Occasion, Report, type_name
 from devserver.server.deferred import ours_first
 from devserver.source import UserCode, frames_of
 
@@ -59,10 +59,10 @@ def report_from_warning(text: str, category: type[Warning], call: Call, user_roo
     message, *made = _CREATED.split(text, maxsplit=1)
     calls = list(_calls(made[0])) if made else []
     error = ErrorInfo(
-        type_name=_name(category),
+        type_name=type_name(category),
         message=message,
         frames=frames_of(calls or [call], user_roots),
-        bases=tuple(_name(base) for base in category.__mro__ if base is not object),
+        bases=tuple(type_name(base) for base in category.__mro__ if base is not object),
     )
     report = Report(
         Occasion.WARNING, f"{error.type_name}: {message}", (error,), detail="it was made here" if calls else ""
@@ -73,8 +73,3 @@ def report_from_warning(text: str, category: type[Warning], call: Call, user_roo
 def _calls(text: str) -> Iterator[Call]:
     for match in _CALL.finditer(text):
         yield match["path"], int(match["line"]), match["function"]
-
-
-def _name(category: type) -> str:
-    module = category.__module__
-    return category.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{category.__qualname__}"

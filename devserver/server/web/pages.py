@@ -24,12 +24,12 @@ from werkzeug.http import parse_accept_header
 
 from devserver.highlight import Ink, Piece, highlighted
 from devserver.markdown_report import report_markdown
-from devserver.report import ErrorInfo, Frame, Occasion, Report
+from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report
 from devserver.server.web.access import PREFIX
 from devserver.server.web.curl import curl_command
 from devserver.server.web.mustache import Template
 from devserver.server.web.tools import NO_TOOLS, Tools
-from devserver.source import package_of
+from devserver.source import packages_of
 from devserver.terminal import Style
 from devserver.terminal_report import report_text
 
@@ -51,7 +51,6 @@ _LABELS = {
     Occasion.DEATH: "The server process ended",
     Occasion.HANG: "Still loading",
 }
-_LINKS = {"cause": "Caused by", "context": "While handling", "group": "In the group"}
 _INK_STYLES = {Ink.NUMBER: "number-literal"}  # "number" is the line's
 _SAFE_METHODS = frozenset({"GET", "HEAD", "WEBSOCKET"})
 
@@ -208,7 +207,7 @@ def _errors(report: Report) -> Iterator[Mapping[str, object]]:
         frames = _frames_to_open(error, MAX_OPEN_FRAMES - opened, is_first=index == 0)
         opened += len(frames)
         yield {
-            "link": _LINKS.get(error.link, error.link),
+            "link": LINKS.get(error.link, error.link).capitalize(),
             "type_name": error.type_name,
             "message": error.message,
             "notes": list(error.notes),
@@ -266,9 +265,8 @@ def _runs(
 
 
 def _library_label(frames: Sequence[Frame]) -> str:
-    packages = dict.fromkeys(package_of(frame.display_path) for frame in frames)
-    names = ", ".join(list(packages)[:4]) + (", …" if len(packages) > 4 else "")
-    return f"{len(frames)} call{'' if len(frames) == 1 else 's'} in {names}"
+    libraries = packages_of(frame.display_path for frame in frames)
+    return f"{len(frames)} call{'' if len(frames) == 1 else 's'} in {libraries}"
 
 
 def _frame(frame: Frame, *, is_open: bool, is_coloured: bool) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 
 from devserver import hints
 from devserver.errors import DevServerError
-from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, RequestFacts, SourceLine
+from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, RequestFacts, SourceLine, type_name
 from devserver.server.web.kept import KeptError, Place
 from devserver.server.web.reprs import named_repr, safe_repr, shortened
 from devserver.server.web.surroundings import survey
@@ -130,7 +130,7 @@ class _Builder:
         return tuple(infos)
 
     def _error(self, exc: BaseException, index: int) -> ErrorInfo:
-        type_name = _type_name(type(exc))
+        name = type_name(type(exc))
         entries, skipped = _shown(exc.__traceback__)
         frames = tuple(self._frame(entry) for entry in entries)
         if skipped:
@@ -141,18 +141,18 @@ class _Builder:
             )
         if isinstance(exc, DevServerError) and not any(frame.is_user for frame in frames):
             # What we say about a target or its surroundings: where in our code we say it helps nobody.
-            type_name, frames, entries = "", (), []
+            name, frames, entries = "", (), []
         elif type(exc).__module__.startswith("devserver.") and not isinstance(exc, DevServerError):
-            type_name = ""  # an inner name of ours; the message says it all
+            name = ""  # an inner name of ours; the message says it all
         self.live |= {(index, at): entry.tb_frame for at, entry in enumerate(entries)}
         if place := syntax_place(exc) if isinstance(exc, SyntaxError) else template_place(exc):
             frames = (*frames, self._frame_at(place))
         return ErrorInfo(
-            type_name=type_name,
+            type_name=name,
             message=shortened(_message(exc), MAX_MESSAGE),
             frames=frames,
             notes=tuple(_notes(exc)),
-            bases=tuple(_type_name(cls) for cls in type(exc).__mro__ if cls is not object),
+            bases=tuple(type_name(cls) for cls in type(exc).__mro__ if cls is not object),
             facts=tuple(_facts(exc)),
         )
 
@@ -242,11 +242,6 @@ def _column_in(lines: Sequence[str], line: int, offset: int | None) -> int | Non
     return character_column(lines[line - 1], offset) if 1 <= line <= len(lines) else None
 
 
-def _type_name(cls: type) -> str:
-    module = cls.__module__
-    return cls.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{cls.__qualname__}"
-
-
 def _message(exc: BaseException) -> str:
     """`str(exc)`, with what the interpreter adds to it (`Did you mean …?`)."""
     if isinstance(exc, SyntaxError):
@@ -322,7 +317,7 @@ def _facts(exc: BaseException) -> Iterator[tuple[str, str]]:
     arguments = _attribute(exc, "args")
     if isinstance(exc, KeyError) and isinstance(arguments, tuple) and arguments and isinstance(arguments[0], str):
         yield "key", shortened(str(arguments[0]), MAX_FACT)  # werkzeug leaves it out of the message
-    if _NAMES.intersection(_type_name(cls) for cls in type(exc).__mro__):
+    if _NAMES.intersection(type_name(cls) for cls in type(exc).__mro__):
         for name in itertools.islice(_route_names(exc.__traceback__), MAX_NAMES):
             yield "known", shortened(name, MAX_FACT)
 
