@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Container, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -45,6 +45,8 @@ class _App(_Scaffold, Protocol):
     @property
     def logger(self) -> logging.Logger: ...
 
+    def handle_user_exception(self, e: Exception) -> object: ...
+
 
 class FlaskIntegration(Integration):
     name = "Flask"
@@ -66,6 +68,7 @@ class FlaskIntegration(Integration):
         templates: list[Path] = []
         for one in self._apps(app):
             self._switch_on(one)
+            self._watch_handlers(one)
             for scaffold in (one, *one.blueprints.values()):
                 if scaffold.static_folder:
                     static.append(Path(scaffold.static_folder))
@@ -82,6 +85,18 @@ class FlaskIntegration(Integration):
         from flask import got_request_exception
 
         got_request_exception.connect(_got_request_exception, weak=False)
+
+    def _watch_handlers(self, app: _App) -> None:
+        """What a handler of the user's answers is told of by no signal, though it has failed if the answer is a 5xx."""
+        handle = app.handle_user_exception
+
+        def handle_and_tell(error: Exception) -> object:
+            answer = handle(error)
+            _tell_handled(error)
+            return answer
+
+        if "handle_user_exception" not in vars(app):
+            vars(app)["handle_user_exception"] = handle_and_tell
 
     def _switch_on(self, app: _App) -> None:
         if app.config.get("DEBUG") is None:
@@ -100,6 +115,13 @@ def _got_request_exception(app: _App, *, exception: BaseException, **_arguments:
     from flask import request, session
 
     _swallow(app, exception, request.blueprints, _opened(session))
+
+
+def _tell_handled(error: Exception) -> None:
+    from werkzeug.exceptions import HTTPException
+
+    if not isinstance(error, HTTPException):
+        swallowed(error, replace=False, if_failed=True)
 
 
 def _opened(session: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -147,6 +169,17 @@ class QuartIntegration(FlaskIntegration):
         if said := os.environ.get("QUART_DEBUG"):
             app.debug = said.lower() not in ("0", "false", "no")
         super()._switch_on(app)
+
+    def _watch_handlers(self, app: _App) -> None:
+        handle = app.handle_user_exception
+
+        async def handle_and_tell(error: Exception) -> object:
+            answer = await cast("Awaitable[object]", handle(error))
+            _tell_handled(error)
+            return answer
+
+        if "handle_user_exception" not in vars(app):
+            vars(app)["handle_user_exception"] = handle_and_tell
 
     def _listen(self) -> None:
         from quart import got_request_exception, got_websocket_exception

@@ -18,11 +18,12 @@ MAX_CHAIN = 32
 class Slot:
     """What one request's framework kept to itself."""
 
-    __slots__ = ("context", "error", "is_open", "is_replaceable", "session")
+    __slots__ = ("context", "error", "if_failed", "is_open", "is_replaceable", "session")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.is_replaceable = False  # the framework's answer to it; else that is what the user wrote
+        self.if_failed = False  # it is none if the answer is below 500
         self.session: Mapping[str, object] | None = None  # where the framework has one, and the request has loaded it
         self.context: Context | None = None  # as it was when the framework told: it has the request at hand
         self.is_open = True
@@ -37,8 +38,16 @@ current: ContextVar[Slot | None] = ContextVar("devserver_swallowed", default=Non
 """The slot of the request that is answered in this context."""
 
 
-def swallowed(error: BaseException, *, replace: bool = True, session: Mapping[str, object] | None = None) -> bool:
+def swallowed(
+    error: BaseException,
+    *,
+    replace: bool = True,
+    if_failed: bool = False,
+    session: Mapping[str, object] | None = None,
+) -> bool:
     """The framework makes an answer of `error`; with `replace` an error page may stand in its place, which shows `session`.
+
+    `if_failed`: the user's code has answered it, so it counts only if that answer is a server error.
 
     Whether it will be reported. The first of a request is, unless a later one came of it.
     """
@@ -48,6 +57,7 @@ def swallowed(error: BaseException, *, replace: bool = True, session: Mapping[st
     if slot.error is None or (slot.error is not error and led_to(slot.error, error)):
         slot.error = error
         slot.is_replaceable = replace
+        slot.if_failed = if_failed
         slot.session = session
         slot.context = copy_context()
     return led_to(error, slot.error)

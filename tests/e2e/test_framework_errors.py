@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from textwrap import dedent
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -454,3 +455,33 @@ def test_the_frameworks_own_page_is_one_click_away(serve: Serve) -> None:
     assert answer.status == 500
     assert "Request information" in answer.text
     assert server.request("GET", link[1], headers={"Origin": "http://evil.example"}).status == 403
+
+
+HANDLED = """
+    class NoSuchShoeError(Exception):
+        pass
+
+    @app.errorhandler(NoSuchShoeError)
+    def answer_missing(error):
+        return {"detail": "no such shoe"}, 404
+
+    @app.errorhandler(Exception)
+    def answer_all(error):
+        return {"detail": "sorry"}, 500
+
+    @app.get("/missing")
+    def missing():
+        raise NoSuchShoeError
+"""
+
+
+@pytest.mark.parametrize("framework", ["flask import Flask", "quart import Quart"])
+def test_an_error_that_a_handler_answers_is_not_silent(serve: Serve, framework: str) -> None:
+    name = framework.rpartition(" ")[2]
+    source = f"from {framework}\napp = {name}(__name__)\n@app.get('/broken')\ndef broken():\n    fail()\n"
+    server = serve({"app.py": dedent(NUMBERED) + source + dedent(HANDLED)}, "app:app")
+    assert "sorry" in broken(server, BROWSER).text
+    assert "no such shoe" in server.get("/missing").text
+    server.wait_for_log("RuntimeError: broken, 1")
+    assert server.stop() == 0
+    assert "NoSuchShoeError" not in server.log

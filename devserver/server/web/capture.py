@@ -248,6 +248,8 @@ class _Request(Slot):
             if event["status"] >= 500:
                 self.held = HeldAnswer(self._send, event)
             else:
+                if self.if_failed:
+                    self.error = None
                 await self._send(event)
         else:
             await self._send(event)

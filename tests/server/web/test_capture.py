@@ -568,3 +568,15 @@ def test_the_frameworks_session_is_in_the_report() -> None:
         await send(END)
 
     assert Asked(app(view)).http().brought.session == {"cart": 1}
+
+
+@pytest.mark.parametrize(("status", "titles"), [(400, []), (500, ["ValueError: x"])])
+def test_an_error_that_was_dealt_with_is_none(status: int, titles: list[str]) -> None:
+    async def view(receive: Receive, send: Send) -> None:
+        swallowed(ERROR, replace=False, if_failed=True)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send(END)
+
+    asked = Asked(app(view)).http()
+    assert asked.titles == titles
+    assert asked.sent[0]["status"] == status
