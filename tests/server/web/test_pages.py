@@ -137,10 +137,60 @@ def test_content_types() -> None:
 
 
 def test_json() -> None:
-    data = json.loads(render(report(), "application/json", run="r1").body)
-    assert data["run"] == "r1"
-    assert data["occasion"] == "request"
-    assert data["errors"][0]["frames"][0]["source"][1] == {"number": 2, "text": "    1 / 0  # why"}
+    assert json.loads(render(report(), "application/json", run="r1").body) == {
+        "run": "r1",
+        "id": "",
+        "occasion": "request",
+        "title": "ZeroDivisionError: division by zero",
+        "detail": "while GET /x was answered",
+        "errors": [
+            {
+                "type_name": "ZeroDivisionError",
+                "message": "division by zero",
+                "notes": ["a note"],
+                "link": "",
+                "parent": None,
+                "bases": [],
+                "facts": [],
+                "frames": [
+                    {
+                        "path": "/project/polls/views.py",
+                        "display_path": "polls/views.py",
+                        "function": "view1",
+                        "line": 2,
+                        "end_line": 2,
+                        "column": 4,
+                        "end_column": 9,
+                        "is_user": True,
+                        "source": [
+                            {"number": 1, "text": "def view(x):"},
+                            {"number": 2, "text": "    1 / 0  # why"},
+                            {"number": 3, "text": ""},
+                        ],
+                        "locals": [{"name": "x", "value": "'a value'"}],
+                        "unmade": 0,
+                        "within": "",
+                        "skipped": 0,
+                    }
+                ],
+            }
+        ],
+        "advice": [{"text": "Divide by `one`.", "command": "pip install one"}],
+        "stack": "",
+        "request": {
+            "method": "GET",
+            "url": "http://localhost:8000/x?y",
+            "http_version": "1.1",
+            "client": "127.0.0.1:5",
+            "headers": [["accept", "text/html"]],
+            "query": [],
+            "form": [],
+            "body": "",
+            "cookies": [],
+            "session": [],
+        },
+        "versions": [["Python", "3.12.1"], ["Django", "5.2"]],
+    }
 
 
 def test_plain_text() -> None:
@@ -169,6 +219,50 @@ def test_a_death() -> None:
 
 
 # --- the page ---
+
+
+PAGE = """\
+An error in the app
+ZeroDivisionError: division by zero
+while GET /x was answered
+Reload this page after the fix.
+The code has changed. Open this address again
+Copy as Markdown
+Copy as text
+Copy as curl
+Divide by one.
+pip install one
+a note
+1 call in flask
+flask/app.py:2 in view2
+1def view(x):
+2    1 / 0  # why
+3
+1 variable
+x'a value'
+polls/views.py:2 in view1
+1def view(x):
+2    1 / 0  # why
+3
+1 variable
+x'a value'
+Request: GET /x
+Request
+methodGET
+urlhttp://localhost:8000/x?y
+protocolHTTP/1.1
+client127.0.0.1:5
+Headers
+accepttext/html
+As text
+"""
+
+
+def test_the_page_as_it_is_read() -> None:
+    """From above to below; what is copied follows, and has tests of its own."""
+    text = page(report(frame(1), frame(2, own=False, path="flask/app.py"))).text
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    assert "\n".join(lines[1:]).startswith(PAGE)
 
 
 def test_all_that_there_is_to_say() -> None:
