@@ -49,9 +49,18 @@ GAPS: dict[str, tuple[dict[str, str], tuple[Operation, ...]]] = {
 }
 
 
+SEEN_IN_BETWEEN = frozenset({"the type of a listed file"})
+"""What takes two operations: on a machine that is slow enough the first is seen by itself, and then nothing is stale."""
+
+
+def known(gap: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(
+        raises=AssertionError, reason="known to be served stale", strict=gap not in SEEN_IN_BETWEEN
+    )
+
+
 @pytest.mark.e2e
-@pytest.mark.xfail(raises=AssertionError, reason="known to be served stale")
-@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("gap", [pytest.param(gap, marks=known(gap)) for gap in GAPS])
 def test_gap(tmp_path: Path, gap: str) -> None:
     files, operations = GAPS[gap]
     failure = replay(files, [Step(gap, operations)], (), tmp_path, deadline_s=1.0).failure
