@@ -116,16 +116,18 @@ class ErrorCapture:
         elif raised is None and not request.has_started and not request.gone:
             raised = NoAnswerError("the application returned without sending a response")
         held = await request.held_back()
+        is_shown = not request.has_started if held is None else self._is_replaced(request, raised, scope)
+        media_type = _media_type(scope) if is_shown else ""
         report: Report | None = None
         for error in _distinct(request.error, raised):
             is_late = held is None and request.is_complete and error is raised
             occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
             context = request.context if error is request.error else None
-            brought = Brought(bytes(request.body or b""), request.session, context, _media_type(scope))
+            brought = Brought(bytes(request.body or b""), request.session, context, media_type)
             made = await self._report(error, occasion, scope, brought)
             report = report or made
         if held is not None:
-            if report is None or not self._is_replaced(request, raised, scope):
+            if report is None or not is_shown:
                 await held.let_go()
                 return
             if request.is_complete:

@@ -580,3 +580,22 @@ def test_an_error_that_was_dealt_with_is_none(status: int, titles: list[str]) ->
     asked = Asked(app(view)).http()
     assert asked.titles == titles
     assert asked.sent[0]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("events", "framework_errors", "accept", "media_type"),
+    [
+        ([], False, b"text/html", "text/html"),
+        ([], False, b"application/json", "application/json"),
+        ([], True, b"text/html", "text/html"),
+        ([START_500, END], False, b"text/html", "text/html"),
+        ([START_500, END], False, b"application/json", ""),
+        ([START_500, END], True, b"text/html", ""),
+        ([START, END], False, b"text/html", ""),
+    ],
+)
+def test_variables_are_for_who_sees_them(
+    events: list[Event], framework_errors: bool, accept: bytes, media_type: str
+) -> None:
+    asked = Asked(raising(ERROR, *events), framework_errors=framework_errors).http(accept=accept)
+    assert asked.brought.media_type == media_type
