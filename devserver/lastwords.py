@@ -7,7 +7,6 @@ middle of a line; what cannot be parsed stays readable in `Report.stack`.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import signal
@@ -90,7 +89,7 @@ def report_from_hang(
 def _advised(report: Report) -> Report:
     from devserver import hints  # the supervisor needs `describe_status` early, and hints only now
 
-    return dataclasses.replace(report, advice=hints.advise(report))
+    return hints.advised(report)
 
 
 def _signal_name(number: int) -> str:

@@ -136,7 +136,7 @@ class RefreshFiles(NamedTuple):
 class PinJudged(NamedTuple):
     """The answer to `PinTried`; they come in the order of the tries."""
 
-    grant: str  # "" if the PIN was wrong
+    grant: str  # what opens prompts from now on; "" if the PIN was wrong
     left: int  # how many more may be tried
 
 

@@ -44,6 +44,7 @@ class UserCode:
     """
 
     def __init__(self, roots: Sequence[str]) -> None:
+        self.roots = tuple(roots)
         self._roots = {_folder(spelling) for root in roots if root for spelling in (root, os.path.realpath(root))}
 
     def __contains__(self, path: object) -> bool:
@@ -152,25 +153,35 @@ def frames_of(calls: Iterable[tuple[str, int, str]], user_roots: Sequence[str]) 
     """Frames of calls (path, line, function) of which no more is known, in their order, without ours and importlib's."""
     user_code = UserCode(user_roots)
     all_calls = [call for call in calls if not call[0].startswith("<frozen importlib")]
-    frames = []
-    for path, line, function in [call for call in all_calls if not is_ours(call[0])] or all_calls:
-        lines = read_lines(path)
-        source = excerpt(lines, line)
-        frames.append(
-            Frame(
-                path=path,
-                display_path=display_path(path, user_roots),
-                function=function,
-                line=line,
-                end_line=None,
-                column=None,
-                end_column=None,
-                is_user=path in user_code,
-                source=source,
-                within=open_quotes(lines, source[0].number) if source else "",
-            )
-        )
-    return tuple(frames)
+    shown = [call for call in all_calls if not is_ours(call[0])] or all_calls
+    return tuple(frame_at(path, function, read_lines(path), line, user_code) for path, line, function in shown)
+
+
+def frame_at(
+    path: str,
+    function: str,
+    lines: Sequence[str],
+    line: int,
+    user_code: UserCode,
+    *,
+    end_line: int | None = None,
+    column: int | None = None,
+    end_column: int | None = None,
+) -> Frame:
+    """The frame of a place in the file `path`, whose text is `lines`."""
+    source = excerpt(lines, line, end_line)
+    return Frame(
+        path=path,
+        display_path=display_path(path, user_code.roots),
+        function=function,
+        line=line,
+        end_line=end_line,
+        column=column,
+        end_column=end_column,
+        is_user=path in user_code,
+        source=source,
+        within=open_quotes(lines, source[0].number) if source else "",
+    )
 
 
 def open_quotes(lines: Sequence[str], line: int) -> str:

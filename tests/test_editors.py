@@ -25,6 +25,7 @@ from devserver.editors import (
     names_of_process,
     plan,
 )
+from tests.waiting import eventually
 
 PLACE = Place("/app/shop/views.py", 12, 5)
 COLONS = "/app/shop/views.py:12:5"
@@ -278,8 +279,8 @@ def test_names_on_macos() -> None:
 def test_a_process_of_the_user_is_seen(tmp_path: Path) -> None:
     (tmp_path / "sublime_text").symlink_to("/bin/sleep")
     with subprocess.Popen([str(tmp_path / "sublime_text"), "60"]) as process:
-        try:
-            assert "sublime_text" in look_around().running
+        try:  # a name comes a moment after the program
+            assert eventually(lambda: "sublime_text" in look_around().running)
         finally:
             process.kill()
 

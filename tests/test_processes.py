@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,8 @@ from textwrap import dedent
 import pytest
 
 from devserver import processes
+from tests.waiting import DEADLINE_S, eventually
 
-DEADLINE_S = 20.0
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's /proc and prctl")
 
 # A sleeper that says that it runs; `children` start more of them before they say so.
@@ -33,10 +32,7 @@ sys.stdin.read()
 
 
 def wait_for(what: Callable[[], object], message: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not what():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.002)
+    assert eventually(what), message
 
 
 def runs(pid: int) -> bool:

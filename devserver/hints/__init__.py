@@ -7,6 +7,8 @@ modules stand beside the missing one, what is installed where) comes in by `Surr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from devserver.hints import (
     asynchronous,
     data,
@@ -145,6 +147,11 @@ HINTS: tuple[tuple[str, Hint], ...] = (
     ("held loop", asynchronous.held_loop),
 )
 """Class name (also of a base) → hint. The first that has something to say for an error speaks for it."""
+
+
+def advised(report: Report) -> Report:
+    """`report` with what there is to say of it."""
+    return replace(report, advice=advise(report))
 
 
 def advise(report: Report, around: Surroundings = Surroundings()) -> tuple[Advice, ...]:  # noqa: B008 - frozen

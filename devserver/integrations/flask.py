@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Container, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -88,15 +88,16 @@ class FlaskIntegration(Integration):
 
     def _watch_handlers(self, app: _App) -> None:
         """What a handler of the user's answers is told of by no signal, though it has failed if the answer is a 5xx."""
-        handle = app.handle_user_exception
+        if "handle_user_exception" not in vars(app):
+            vars(app)["handle_user_exception"] = self._telling(app.handle_user_exception)
 
+    def _telling(self, handle: Callable[[Exception], object]) -> Callable[[Exception], object]:
         def handle_and_tell(error: Exception) -> object:
             answer = handle(error)
             _tell_handled(error)
             return answer
 
-        if "handle_user_exception" not in vars(app):
-            vars(app)["handle_user_exception"] = handle_and_tell
+        return handle_and_tell
 
     def _switch_on(self, app: _App) -> None:
         if app.config.get("DEBUG") is None:
@@ -170,16 +171,13 @@ class QuartIntegration(FlaskIntegration):
             app.debug = said.lower() not in ("0", "false", "no")
         super()._switch_on(app)
 
-    def _watch_handlers(self, app: _App) -> None:
-        handle = app.handle_user_exception
-
+    def _telling(self, handle: Callable[[Exception], object]) -> Callable[[Exception], object]:
         async def handle_and_tell(error: Exception) -> object:
             answer = await cast("Awaitable[object]", handle(error))
             _tell_handled(error)
             return answer
 
-        if "handle_user_exception" not in vars(app):
-            vars(app)["handle_user_exception"] = handle_and_tell
+        return handle_and_tell
 
     def _listen(self) -> None:
         from quart import got_request_exception, got_websocket_exception

@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -260,7 +259,7 @@ def report_from_forgotten_task(message: str, where: str, calls: Sequence[Call], 
 
     error = ErrorInfo(type_name="", message=message, frames=frames_of(calls, user_roots), bases=("forgotten task",))
     report = Report(Occasion.BACKGROUND, message, (error,), detail=where if calls else "")
-    return replace(report, advice=hints.advise(report))
+    return hints.advised(report)
 
 
 def _described(task: asyncio.Task[Any]) -> str:

@@ -18,7 +18,7 @@ from devserver.server.asgi import Scope, Send
 from devserver.server.integration import Integrated
 from devserver.server.web import reports
 from devserver.server.web.capture import NOTHING_BROUGHT, Brought
-from devserver.server.web.error_api import ErrorAPI, Judged, Keys
+from devserver.server.web.error_api import ErrorAPI, Keys
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lines import STDERR, LineWriter
 from devserver.source import working_folder
@@ -33,7 +33,7 @@ class Reporting:
         self._style = configure.error_style
         self._send = send
         self._versions: tuple[tuple[str, str], ...] = ()
-        self._pins_tried: deque[asyncio.Future[Judged]] = deque()
+        self._pins_tried: deque[asyncio.Future[PinJudged]] = deque()
         self.run = ""
         self.lines: LineWriter | None = None
         self.kept = KeptErrors()
@@ -69,9 +69,7 @@ class Reporting:
             error,
             occasion,
             scope=scope,
-            body=brought.body,
-            session=brought.session,
-            media_type=brought.media_type,
+            brought=brought,
             user_roots=self.user_roots,
             versions=self._versions,
             target=self._target.label,
@@ -97,10 +95,10 @@ class Reporting:
         """The supervisor has answered the oldest try."""
         tried = self._pins_tried.popleft()
         if not tried.done():
-            tried.set_result(Judged(message.grant, message.left))
+            tried.set_result(message)
 
-    def _judge_pin(self, pin: str) -> Awaitable[Judged]:
-        tried: asyncio.Future[Judged] = asyncio.get_running_loop().create_future()
+    def _judge_pin(self, pin: str) -> Awaitable[PinJudged]:
+        tried: asyncio.Future[PinJudged] = asyncio.get_running_loop().create_future()
         self._pins_tried.append(tried)
         self._send(PinTried(pin))
         return tried

@@ -11,7 +11,6 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from devserver.report import ErrorInfo, Occasion, Report, type_name
 from devserver.server.deferred import ours_first
@@ -67,7 +66,7 @@ def report_from_warning(text: str, category: type[Warning], call: Call, user_roo
     report = Report(
         Occasion.WARNING, f"{error.type_name}: {message}", (error,), detail="it was made here" if calls else ""
     )
-    return replace(report, advice=hints.advise(report))
+    return hints.advised(report)
 
 
 def _calls(text: str) -> Iterator[Call]:

@@ -12,7 +12,7 @@ import sys
 import threading
 from _thread import allocate_lock, start_new_thread  # by name: a greenlet would stand still with the loop
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import sleep
 from types import FrameType
 
@@ -107,7 +107,7 @@ def report_from_held(held: Held, user_roots: Sequence[str]) -> Report:
     frames = frames_of([call for call in held.calls if not call[0].startswith("<frozen")], user_roots)
     error = ErrorInfo(type_name="", message=message, frames=frames, bases=("held loop",))
     report = Report(Occasion.WARNING, message, (error,), detail="meanwhile it was here")
-    return replace(report, advice=hints.advise(report))
+    return hints.advised(report)
 
 
 def _calls(frame: FrameType | None) -> Iterator[Call]:

@@ -23,7 +23,7 @@ from devserver.channel import Channel
 from devserver.configuration import read_env_file
 from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
-from devserver.messages import Configure, Plan
+from devserver.messages import Configure, PinJudged, Plan
 from devserver.options import Options
 from devserver.readset import Read, ReadKind
 from devserver.supervisor import commands, events, state
@@ -35,7 +35,7 @@ from devserver.supervisor.installed import installed_folders
 from devserver.supervisor.launches import Launches
 from devserver.supervisor.listener import Listener, bind
 from devserver.supervisor.pace import Pace
-from devserver.supervisor.pin import MAX_FAILURES, Judgement, Pin
+from devserver.supervisor.pin import MAX_FAILURES, Pin
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
 from devserver.supervisor.process import RootProcess
 from devserver.supervisor.tree import ServerRecord, Tree
@@ -318,12 +318,12 @@ class Supervisor:
         else:
             self._console.notice(f"PIN of the console in error pages: {self._pin.text}")
 
-    def _judge_pin(self, tried: str) -> Judgement:
+    def _judge_pin(self, tried: str) -> PinJudged:
         was_locked = self._pin.is_locked
-        judgement = self._pin.judge(tried)
+        judged = self._pin.judge(tried)
         if self._pin.is_locked and not was_locked:
             self._show_pin()
-        return judgement
+        return judged
 
     def _notice(self, text: str, warning: bool) -> None:
         (self._console.warning if warning else self._console.notice)(text)

@@ -7,15 +7,11 @@ tries are counted here, where no restart of a server forgets them, and after MAX
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from devserver.messages import PinJudged
 
 MAX_FAILURES = 10
 DIGITS = 9
-
-
-class Judgement(NamedTuple):
-    grant: str  # what opens prompts; "" if the PIN was wrong
-    left: int  # how many more may be tried
 
 
 class Pin:
@@ -36,15 +32,15 @@ class Pin:
     def is_locked(self) -> bool:
         return self._failures >= MAX_FAILURES
 
-    def judge(self, tried: str) -> Judgement:
+    def judge(self, tried: str) -> PinJudged:
         """Whether this is the PIN, however it is grouped. Counts."""
         import hmac
 
         if self.is_locked:
-            return Judgement("", 0)
+            return PinJudged("", 0)
         digits = "".join(char for char in tried if char.isascii() and char.isdigit())
         if hmac.compare_digest(digits, self._digits):
             self._failures = 0
-            return Judgement(self.grant, MAX_FAILURES)
+            return PinJudged(self.grant, MAX_FAILURES)
         self._failures += 1
-        return Judgement("", MAX_FAILURES - self._failures)
+        return PinJudged("", MAX_FAILURES - self._failures)

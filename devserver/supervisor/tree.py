@@ -56,7 +56,6 @@ from devserver.readset import Read, ReadSet
 from devserver.report import Report
 from devserver.supervisor import events
 from devserver.supervisor.chain import Chain, CheckpointRecord
-from devserver.supervisor.pin import Judgement
 from devserver.supervisor.process import RootProcess, spawn_root
 
 _STACK_BYTES = 1 << 18
@@ -115,7 +114,7 @@ class Tree:
         on_report: Callable[[Report, bool], None],
         on_output: Callable[[int, str], None],
         show_pin: Callable[[], None],
-        judge_pin: Callable[[str], Judgement],
+        judge_pin: Callable[[str], PinJudged],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -392,7 +391,7 @@ class Tree:
             case PinWanted():
                 self._show_pin()
             case PinTried(pin=tried):
-                server.channel.send(PinJudged(*self._judge_pin(tried)))
+                server.channel.send(self._judge_pin(tried))
             case OutputLeft(fd=fd, text=text):
                 self._on_output(fd, text)
             case Noticed(text=text, warning=warning):

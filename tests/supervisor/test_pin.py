@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from devserver.supervisor.pin import MAX_FAILURES, Judgement, Pin
+from devserver.messages import PinJudged
+from devserver.supervisor.pin import MAX_FAILURES, Pin
 
 
 def wrong(pin: Pin) -> str:
@@ -21,21 +22,21 @@ def test_as_people_read_it() -> None:
 @pytest.mark.parametrize("group", ["-", "", " ", "–"])
 def test_however_it_is_grouped(group: str) -> None:
     pin = Pin()
-    assert pin.judge(f" {pin.text.replace('-', group)}\n") == Judgement(pin.grant, MAX_FAILURES)
+    assert pin.judge(f" {pin.text.replace('-', group)}\n") == PinJudged(pin.grant, MAX_FAILURES)
 
 
 @pytest.mark.parametrize("tried", ["", "-", "1", "٣" * 9, "x" * 1000, "0" * 10])
 def test_what_is_no_pin(tried: str) -> None:
-    assert Pin().judge(tried) == Judgement("", MAX_FAILURES - 1)
+    assert Pin().judge(tried) == PinJudged("", MAX_FAILURES - 1)
 
 
 def test_wrong_ones_are_counted() -> None:
     pin = Pin()
     for left in reversed(range(MAX_FAILURES)):
         assert not pin.is_locked
-        assert pin.judge(wrong(pin)) == Judgement("", left)
+        assert pin.judge(wrong(pin)) == PinJudged("", left)
     assert pin.is_locked
-    assert pin.judge(pin.text) == Judgement("", 0), "too late"
+    assert pin.judge(pin.text) == PinJudged("", 0), "too late"
 
 
 def test_a_right_one_forgives() -> None:

@@ -21,6 +21,7 @@ from devserver.messages import (
     KillServer,
     LoadEnded,
     Message,
+    PinJudged,
     Plan,
     ReadsRecorded,
     ResumeCheckpoint,
@@ -32,7 +33,6 @@ from devserver.options import Options
 from devserver.readset import Read, ReadKind
 from devserver.report import Occasion, Report
 from devserver.supervisor import events
-from devserver.supervisor.pin import Judgement
 from devserver.supervisor.process import RootProcess
 from devserver.supervisor.state import DEEPEST
 from devserver.supervisor.tree import ServerRecord, Tree
@@ -77,7 +77,7 @@ class Grove:
             on_activity=lambda: None,
             notice=lambda text, warning: None,
             show_pin=lambda: None,
-            judge_pin=lambda tried: Judgement("open" if tried == "123" else "", 3),
+            judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
             on_output=lambda fd, text: None,
         )

@@ -25,11 +25,8 @@ from devserver.server.load.mappings import Mappings
 from devserver.server.load.ownership import is_library_frame, is_own_code
 from devserver.source import display_path
 
-_listdir, _sleep, _clock = (
-    os.listdir,
-    time.sleep,
-    time.monotonic,
-)  # before the recorder or the user's libraries replace them
+# Taken before the recorder or the user's libraries replace them.
+_listdir, _sleep, _clock = os.listdir, time.sleep, time.monotonic
 _FUTEX_CALLS: dict[str, frozenset[bytes]] = {
     "x86_64": frozenset({b"202", b"449", b"455"}),
     "aarch64": frozenset({b"98", b"449", b"455"}),

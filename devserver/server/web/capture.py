@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.swallowed import Slot, current, led_to
+from devserver.server.web.aside import Job
 from devserver.server.web.held import HeldAnswer, is_last
 from devserver.server.web.kept import KeptError, KeptErrors
 from devserver.server.web.threads import RequestThreads
-
-T = TypeVar("T")
 
 
 class Brought(NamedTuple):
@@ -161,10 +159,11 @@ class ErrorCapture:
         self, error: BaseException, occasion: Occasion, scope: Scope, brought: Brought = NOTHING_BROUGHT
     ) -> Report:
         """Make the report in a thread, for that takes a while, and show it, whatever becomes of the request meanwhile."""
-        job = _ReportJob(lambda: _placed(self._make_report(error, occasion, scope, brought)), brought.context)
-        job.made.add_done_callback(self._show_made)
+        # What is looked at may ask for its request: it is in the context.
+        job = Job(lambda: _placed(self._make_report(error, occasion, scope, brought)), brought.context)
+        job.done.add_done_callback(self._show_made)
         self._threads.submit(job)
-        return await asyncio.shield(job.made)
+        return await asyncio.shield(job.done)
 
     def _show_made(self, made: asyncio.Future[Report]) -> None:
         if not made.cancelled() and made.exception() is None:
@@ -272,31 +271,6 @@ class _Request(Slot):
         if self.held is not None:
             self.held.stay()
             self.held = None  # a task of the app's may keep this context for long
-
-
-class _ReportJob:
-    """Makes a report in a thread; `made` is of the loop."""
-
-    def __init__(self, make: Callable[[], Report], context: contextvars.Context | None) -> None:
-        self._make = make
-        self._context = context or contextvars.copy_context()  # what is looked at may ask for its request
-        self._loop = asyncio.get_running_loop()
-        self.made: asyncio.Future[Report] = self._loop.create_future()
-
-    def run(self) -> None:
-        try:
-            report = self._context.run(self._make)
-        except BaseException as error:
-            self._tell(self.made.set_exception, error)
-        else:
-            self._tell(self.made.set_result, report)
-
-    def drop(self) -> None:
-        self.made.cancel()
-
-    def _tell(self, call: Callable[[T], None], outcome: T) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(call, outcome)
 
 
 def _distinct(swallowed: BaseException | None, raised: BaseException | None) -> list[BaseException]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from devserver.messages import PinJudged
 from devserver.report import Frame, Report
 from devserver.server.asgi import Scope
 from devserver.server.deferred import ours_first
@@ -29,13 +30,6 @@ class Reply(NamedTuple):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
-
-
-class Judged(NamedTuple):
-    """What the supervisor says to a PIN."""
-
-    grant: str  # what opens prompts from now on; "" if the PIN was wrong
-    left: int  # how many more may be tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class ErrorAPI:
         keys: Keys,
         *,
         show_pin: Callable[[], None],
-        judge: Callable[[str], Awaitable[Judged]],
+        judge: Callable[[str], Awaitable[PinJudged]],
         edit: Callable[[str, int, int], None] | None,
     ) -> None:
         self._kept = kept

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from devserver.report import Occasion, Report
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.web.aside import in_thread
+from devserver.server.web.capture import NOTHING_BROUGHT, Brought
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.tools import Tools
 from devserver.terminal import Style
@@ -26,9 +27,7 @@ def make_report(
     occasion: Occasion,
     *,
     scope: Scope | None,
-    body: bytes = b"",
-    session: Mapping[str, object] | None = None,
-    media_type: str = "",
+    brought: Brought = NOTHING_BROUGHT,
     user_roots: Sequence[str],
     versions: Sequence[tuple[str, str]] = (),
     target: str,
@@ -37,14 +36,14 @@ def make_report(
 ) -> Report:
     """The report of a live exception, kept if it has a page.
 
-    `scope`, `body`, `session`: of the request that it happened in, if there was one; `media_type`: as what its client gets the
-    report; `detail`: where else it happened. Variables are for those who see them: their reprs run the user's code.
+    `scope`, `brought`: of the request that it happened in, if there was one; `detail`: where else it happened. Variables are
+    for those who see them: their reprs run the user's code.
     """
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
 
-        request = None if scope is None else request_facts.request_facts(scope, body, session)
-        has_page = occasion in _HAS_PAGE or media_type == "text/html"
+        request = None if scope is None else request_facts.request_facts(scope, brought.body, brought.session)
+        has_page = occasion in _HAS_PAGE or brought.media_type == "text/html"
         examined = tracebacks.examine(
             error,
             occasion,
@@ -52,7 +51,7 @@ def make_report(
             user_roots=user_roots,
             versions=versions,
             target=target,
-            with_variables=has_page or media_type == "application/json",
+            with_variables=has_page or brought.media_type == "application/json",
         )
     if detail:
         examined.report = dataclasses.replace(examined.report, detail=detail)

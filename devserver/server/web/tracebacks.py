@@ -26,7 +26,7 @@ from devserver.server.web.surroundings import survey
 from devserver.server.web.syntax import SyntaxPlace, syntax_place
 from devserver.server.web.templates import template_place
 from devserver.server.web.variables import MAX_LOCALS, patiently, texts, variables
-from devserver.source import UserCode, character_column, display_path, excerpt, is_ours, open_quotes, read_lines
+from devserver.source import UserCode, character_column, frame_at, is_ours, read_lines
 
 MAX_FIRST_FRAMES = 20
 MAX_LAST_FRAMES = 40
@@ -99,7 +99,6 @@ def _with_variables(errors: tuple[ErrorInfo, ...], live: Mapping[Place, FrameTyp
 
 class _Builder:
     def __init__(self, user_roots: Sequence[str]) -> None:
-        self._user_roots = tuple(user_roots)
         self._user_code = UserCode(user_roots)
         self._sources: dict[str, list[str]] = {}
         self.live: dict[Place, FrameType] = {}
@@ -164,11 +163,12 @@ class _Builder:
         if lines is None:
             lines = self._sources[code.co_filename] = read_lines(code.co_filename, frame.f_globals)
         end_line = positions[1] if positions[1] and line <= positions[1] <= len(lines) else None
-        return self._placed(
+        return frame_at(
             code.co_filename,
             code.co_qualname,
             lines,
             line,
+            self._user_code,
             end_line=end_line,
             column=_column_in(lines, line, positions[2]),
             end_column=_column_in(lines, end_line or line, positions[3]),
@@ -176,42 +176,18 @@ class _Builder:
 
     def _frame_at(self, place: SyntaxPlace) -> Frame:
         """A frame of a place that the traceback does not have: code that could not be compiled never ran, nor does a template."""
-        frame = self._placed(
+        frame = frame_at(
             place.path,
             "",
             place.lines,
             place.line,
+            self._user_code,
             end_line=place.end_line,
             column=place.column,
             end_column=place.end_column,
         )
         # without a file only the line itself is known
         return frame if any(place.lines[: place.line - 1]) else replace(frame, source=_from_line(frame))
-
-    def _placed(
-        self,
-        path: str,
-        function: str,
-        lines: Sequence[str],
-        line: int,
-        *,
-        end_line: int | None,
-        column: int | None,
-        end_column: int | None,
-    ) -> Frame:
-        source = excerpt(lines, line, end_line)
-        return Frame(
-            path=path,
-            display_path=display_path(path, self._user_roots),
-            function=function,
-            line=line,
-            end_line=end_line,
-            column=column,
-            end_column=end_column,
-            is_user=path in self._user_code,
-            source=source,
-            within=open_quotes(lines, source[0].number) if source else "",
-        )
 
 
 def _from_line(frame: Frame) -> tuple[SourceLine, ...]:

@@ -34,10 +34,10 @@ from devserver.messages import (
     ServerForked,
 )
 from tests.e2e.harness import alive
+from tests.waiting import DEADLINE_S, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc, parent-death signals")
 
-DEADLINE_S = 20.0
 T = TypeVar("T", bound=Message)
 
 # `say` tells the test something; `serve` waits until it is told to end with a status, or the channel ends.
@@ -165,15 +165,6 @@ class Loading:
         for channel in self._channels:
             channel.close()
         self.output.close()
-
-
-def eventually(reached: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_S
-    while not reached():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 Load = Callable[[str], Loading]

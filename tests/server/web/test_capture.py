@@ -434,6 +434,16 @@ def test_the_end_of_the_app_waits_for_what_is_on_its_way(monkeypatch: pytest.Mon
     asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
 
 
+async def _cancelled(asked: Asked, began: asyncio.Event) -> None:
+    """A request that is cancelled once it has begun."""
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    task = asyncio.ensure_future(asked.capture(scope, asked.receive, asked.send))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_a_request_that_is_cancelled_while_its_answer_is_held_says_why() -> None:
     async def main() -> None:
         async def hangs(receive: Receive, send: Send) -> None:
@@ -443,12 +453,7 @@ def test_a_request_that_is_cancelled_while_its_answer_is_held_says_why() -> None
 
         began = asyncio.Event()
         asked = Asked(app(hangs))
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        task = asyncio.ensure_future(asked.capture(scope, asked.receive, asked.send))
-        await began.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await _cancelled(asked, began)
         assert [event.get("status") for event in asked.sent] == [503, None]
 
     asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
@@ -464,12 +469,7 @@ def test_a_report_holds_up_no_other_request_and_is_shown_though_its_own_is_cance
 
         loop, began, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
         slow = Slow(raising(ERROR))
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        task = asyncio.ensure_future(slow.capture(scope, slow.receive, slow.send))
-        await began.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await _cancelled(slow, began)
         assert slow.sent[0]["status"] == 503
         go_on.set()
         while not slow.shown:

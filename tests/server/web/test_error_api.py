@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from devserver.messages import PinJudged
 from devserver.report import Occasion
 from devserver.server.asgi import Event, Receive, Scope, Send
 from devserver.server.web import console
-from devserver.server.web.error_api import MAX_BODY, ErrorAPI, Judged, Keys
+from devserver.server.web.error_api import MAX_BODY, ErrorAPI, Keys
 from devserver.server.web.internal import InternalPages
 from devserver.server.web.kept import FrameworkAnswer, KeptError, KeptErrors
 from devserver.server.web.tools import Tools
@@ -67,9 +68,9 @@ class Desk:
     def _show(self) -> None:
         self.shown += 1
 
-    async def _judge(self, pin: str) -> Judged:
+    async def _judge(self, pin: str) -> PinJudged:
         self.tried.append(pin)
-        return Judged(GRANT, 10) if pin == "123" else Judged("", 9)
+        return PinJudged(GRANT, 10) if pin == "123" else PinJudged("", 9)
 
     async def _nobody(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("this was for the app")

@@ -7,14 +7,15 @@ import json
 
 import pytest
 
+from devserver.messages import PinJudged
 from devserver.server.asgi import Event, Receive, Scope, Send
-from devserver.server.web.error_api import ErrorAPI, Judged, Keys
+from devserver.server.web.error_api import ErrorAPI, Keys
 from devserver.server.web.internal import InternalPages
 from devserver.server.web.kept import KeptErrors
 
 
 def nothing_kept() -> ErrorAPI:
-    async def judge(pin: str) -> Judged:
+    async def judge(pin: str) -> PinJudged:
         raise AssertionError
 
     return ErrorAPI(KeptErrors(), Keys("", ""), show_pin=lambda: None, judge=judge, edit=None)
