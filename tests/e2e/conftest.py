@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,22 @@ import pytest
 
 from tests.e2e.harness import APPS, DevServer, Serve, write
 from tests.e2e.resuming import Resuming, Shared
+
+KINDS: tuple[str, ...] = ("wsgi", "asgi")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Who asks for `kind` runs for both interfaces; what is marked `either_kind`, for one.
+
+    Which one: its name and Python's version say, so that all the versions together see both.
+    """
+    if "kind" not in metafunc.fixturenames:
+        return
+    kinds = KINDS
+    if metafunc.definition.get_closest_marker("either_kind"):
+        at = (zlib.crc32(metafunc.definition.name.encode()) + sys.version_info.minor) % len(KINDS)
+        kinds = KINDS[at : at + 1]
+    metafunc.parametrize("kind", kinds)
 
 
 @pytest.fixture
@@ -67,12 +84,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 def resuming(shared: Shared) -> Resuming:
     """The module's server."""
     return shared.get()
-
-
-@pytest.fixture(params=["wsgi", "asgi"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Both interfaces."""
-    return str(request.param)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from tests.e2e.harness import Serve, alive
 from tests.e2e.terminal import TerminalServer
 from tests.e2e.test_survival import ask_in_background
 
+pytestmark = pytest.mark.either_kind
+
 ALL = ["app", "first", "second", "third"]
 HANGS = {
     "Python": "while True: pass",

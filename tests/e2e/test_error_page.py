@@ -156,11 +156,11 @@ def test_the_grant_outlives_a_restart(server: DevServer, tab: Tab) -> None:
     tab.complaints = [one for one in tab.complaints if "ERR_CONNECTION" not in one and "status of 401" not in one]
 
 
-@pytest.mark.parametrize("kind", ["markdown", "text", "curl"])
-def test_copying(standing: DevServer, context: BrowserContext, tab: Tab, kind: str) -> None:
+@pytest.mark.parametrize("form", ["markdown", "text", "curl"])
+def test_copying(standing: DevServer, context: BrowserContext, tab: Tab, form: str) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = tab.open(address(standing, "/checkout?size=9"))
-    page.get_by_role("button", name=f"Copy as {kind}", exact=False).click()
+    page.get_by_role("button", name=f"Copy as {form}", exact=False).click()
     expect(page.get_by_role("status")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
     expected = {
@@ -168,7 +168,7 @@ def test_copying(standing: DevServer, context: BrowserContext, tab: Tab, kind: s
         "text": r"^KeyError: 'hat'\n[\s\S]*> 10 │",
         "curl": r"^curl 'http://127\.0\.0\.1:\d+/checkout\?size=9' ",
     }
-    assert re.search(expected[kind], copied), copied
+    assert re.search(expected[form], copied), copied
 
 
 def test_copying_where_browsers_have_no_clipboard(serve: Serve, tab: Tab) -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.e2e.harness import APPS, Serve
 from tests.e2e.reloading import ARGUMENTS, EDITORS, MARK, PausedTooLongError, Save, app_with, reload
 
+pytestmark = pytest.mark.either_kind
+
 # --- the ways of editors ---
 
 

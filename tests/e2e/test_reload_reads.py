@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.harness import APPS, Serve, write
 from tests.e2e.reloading import app_with, reload
 
+pytestmark = pytest.mark.either_kind
+
 HERE = "from pathlib import Path; here = Path(__file__).parent"
 
 # --- what the load reads and asks for ---

@@ -15,6 +15,8 @@ from devserver.supervisor.installed import installed_folders
 from tests.e2e.harness import APPS, DevServer, Serve, write
 from tests.e2e.reloading import app_with, git, reload
 
+pytestmark = pytest.mark.either_kind
+
 WHOLE = """
     import importlib, pkgutil, pkg
     names = sorted(module.name for module in pkgutil.iter_modules(pkg.__path__))

@@ -24,6 +24,7 @@ def broken(app: str) -> str:
 # --- 1. mistakes ---
 
 
+@pytest.mark.either_kind
 def test_a_typo_shows_and_heals(serve: Serve, app: str) -> None:
     server = serve({"app.py": app}, "app:application")
     server.wait_for_text("one")
@@ -54,6 +55,7 @@ def test_a_typo_shows_and_heals(serve: Serve, app: str) -> None:
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
+@pytest.mark.either_kind
 def test_broken_at_the_first_start(serve: Serve, app: str, mistake: str, shown: str) -> None:
     server = serve({"app.py": f"{mistake}\n{dedent(app)}"}, "app:application")
     page = server.wait_for_text(shown, Accept="text/html")
@@ -84,6 +86,7 @@ def test_an_error_in_a_view_has_its_place(serve: Serve, app: str) -> None:
     ],
     ids=["waiting", "C code with the GIL"],
 )
+@pytest.mark.either_kind
 def test_a_load_that_hangs_shows_where(serve: Serve, app: str, hang: str) -> None:
     server = serve({"app.py": app}, "app:application")
     server.edit("app.py", hang + "\n")
@@ -94,6 +97,7 @@ def test_a_load_that_hangs_shows_where(serve: Serve, app: str, hang: str) -> Non
     server.wait_for_text("two")
 
 
+@pytest.mark.either_kind
 def test_a_slow_load_ends_its_page(serve: Serve, app: str, project: object) -> None:
     waiting = "import pathlib, time\nwhile not pathlib.Path('go.txt').exists(): time.sleep(0.01)\n"
     server = serve({"app.py": app}, "app:application")
@@ -130,6 +134,7 @@ def test_a_death_in_a_request(serve: Serve, app: str, death: str, told: str) -> 
         server.wait_for_log(r"app\.py:\d+ in die")
 
 
+@pytest.mark.either_kind
 def test_dying_again_and_again_at_start_waits_for_a_save(serve: Serve, app: str) -> None:
     server = serve({"app.py": f"import os; os._exit(9)\n{dedent(app)}"}, "app:application", wait=False)
     server.wait_for_log("keeps dying")
@@ -139,6 +144,7 @@ def test_dying_again_and_again_at_start_waits_for_a_save(serve: Serve, app: str)
     server.wait_for_text("one")
 
 
+@pytest.mark.either_kind
 def test_the_page_tells_of_the_deaths(serve: Serve, app: str) -> None:
     server = serve({"app.py": app}, "app:application")
     server.edit("app.py", "import os; os._exit(9)\n")
@@ -151,6 +157,7 @@ def test_the_page_tells_of_the_deaths(serve: Serve, app: str) -> None:
 # --- 4. to 7. what is still going on when a save comes ---
 
 
+@pytest.mark.either_kind
 def test_threads_started_at_import(serve: Serve, app: str) -> None:
     thread = "\n    import threading, time\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
     server = serve({"app.py": app + thread}, "app:application")
@@ -306,6 +313,7 @@ def test_an_open_event_stream_delays_nothing(serve: Serve, kind: str) -> None:
 # --- 9. and 10. files ---
 
 
+@pytest.mark.either_kind
 def test_a_module_that_comes_late(serve: Serve, app: str) -> None:
     server = serve({"app.py": "import late\n" + dedent(app)}, "app:application")
     server.wait_for_text("late")
@@ -313,6 +321,7 @@ def test_a_module_that_comes_late(serve: Serve, app: str) -> None:
     server.wait_for_text("one")
 
 
+@pytest.mark.either_kind
 def test_a_module_that_goes(serve: Serve, app: str, project: object) -> None:
     server = serve({"app.py": "import other\n" + dedent(app), "other.py": "x = 1"}, "app:application")
     server.wait_for_text("one")
@@ -321,6 +330,7 @@ def test_a_module_that_goes(serve: Serve, app: str, project: object) -> None:
     assert server.get().status == 500
 
 
+@pytest.mark.either_kind
 def test_a_package_takes_the_place_of_a_module(serve: Serve, app: str) -> None:
     source = "from other import TEXT\n" + dedent(app).replace('TEXT = "one"', "")
     server = serve({"app.py": source, "other.py": "TEXT = 'module'"}, "app:application")
@@ -329,6 +339,7 @@ def test_a_package_takes_the_place_of_a_module(serve: Serve, app: str) -> None:
     server.wait_for_text("package")
 
 
+@pytest.mark.either_kind
 def test_what_changes_nothing_restarts_nothing(serve: Serve, app: str) -> None:
     server = serve({"app.py": app, "notes.txt": "x", "unused.py": "x = 1"}, "app:application")
     pid = server.server_pid()
@@ -347,6 +358,7 @@ def test_what_changes_nothing_restarts_nothing(serve: Serve, app: str) -> None:
     assert server.server_pid() != pid
 
 
+@pytest.mark.either_kind
 def test_two_saves_of_equal_size_within_a_second(serve: Serve, app: str) -> None:
     server = serve({"app.py": app}, "app:application")
     stamp = time.time_ns()
@@ -405,6 +417,7 @@ def test_a_killed_supervisor_leaves_nothing_while_serving(serve: Serve, app: str
 @pytest.mark.parametrize(
     "hang", ["import time; time.sleep(1000)", "import re; re.match(r'(a+)+$', 'a' * 60 + 'b')"], ids=["asleep", "GIL"]
 )
+@pytest.mark.either_kind
 def test_a_killed_supervisor_leaves_nothing_while_loading(serve: Serve, app: str, hang: str) -> None:
     server = serve({"app.py": f"print('begins', flush=True)\n{hang}\n{dedent(app)}"}, "app:application", wait=False)
     server.wait_for_log("begins")
@@ -472,6 +485,7 @@ def test_an_app_that_holds_something_of_its_own_restarts(serve: Serve, app: str,
     "name",
     ["websockets.py", "click.py", "random.py", "email/__init__.py", "uvicorn.py", "asyncio.py", "pygments/__init__.py"],
 )
+@pytest.mark.either_kind
 def test_files_with_the_names_of_modules_kill_nothing(serve: Serve, app: str, name: str) -> None:
     server = serve({"app.py": app, name: "raise RuntimeError('the user wrote this')\n"}, "app:application")
     server.wait_for_text("one")

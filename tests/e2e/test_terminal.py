@@ -29,7 +29,7 @@ from tests.e2e.terminal import (
     stopped,
 )
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.either_kind]
 
 WSGI_VIEWS = """
     import os, time, threading
