@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.jinja2 import template_folders
@@ -91,10 +91,12 @@ class FlaskIntegration(Integration):
         if "handle_user_exception" not in vars(app):
             vars(app)["handle_user_exception"] = self._telling(app.handle_user_exception)
 
-    def _telling(self, handle: Callable[[Exception], object]) -> Callable[[Exception], object]:
-        def handle_and_tell(error: Exception) -> object:
-            answer = handle(error)
-            _tell_handled(error)
+    def _telling(self, handle: Callable[..., object]) -> Callable[..., object]:
+        def handle_and_tell(
+            *arguments: Any,
+        ) -> object:  # the error is the last: newer versions put the context before it
+            answer = handle(*arguments)
+            _tell_handled(arguments[-1])
             return answer
 
         return handle_and_tell
@@ -171,10 +173,10 @@ class QuartIntegration(FlaskIntegration):
             app.debug = said.lower() not in ("0", "false", "no")
         super()._switch_on(app)
 
-    def _telling(self, handle: Callable[[Exception], object]) -> Callable[[Exception], object]:
-        async def handle_and_tell(error: Exception) -> object:
-            answer = await cast("Awaitable[object]", handle(error))
-            _tell_handled(error)
+    def _telling(self, handle: Callable[..., object]) -> Callable[..., object]:
+        async def handle_and_tell(*arguments: Any) -> object:
+            answer = await cast("Awaitable[object]", handle(*arguments))
+            _tell_handled(arguments[-1])
             return answer
 
         return handle_and_tell

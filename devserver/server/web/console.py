@@ -39,7 +39,11 @@ def open_prompt(frame: FrameType, context: contextvars.Context | None = None) ->
     with ours_first():
         from werkzeug.debug.console import Console
 
-    return Prompt(Console(dict(frame.f_globals), dict(frame.f_locals)), (context or contextvars.Context()).copy())
+    console = Console(dict(frame.f_globals), dict(frame.f_locals))
+    # From 3.13 on Python names the source too, which werkzeug's method (as of 3.1) does not take.
+    show = console._ipy.showsyntaxerror
+    vars(console._ipy)["showsyntaxerror"] = lambda filename=None, **_: show(filename)
+    return Prompt(console, (context or contextvars.Context()).copy())
 
 
 async def evaluate(prompt: Prompt, code: str, patience_s: float = PATIENCE_S) -> str:
