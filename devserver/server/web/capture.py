@@ -39,6 +39,8 @@ AnswerReport = Callable[[Report, Scope, Send], Awaitable[None]]
 
 _DISCONNECTS = frozenset({"ClientDisconnected", "ClientDisconnect", "WebSocketDisconnect"})
 """What uvicorn and Starlette raise in an app whose client has left. By name: none of their modules is imported for it."""
+_ANSWERED: Event = {"type": "http.disconnect"}
+"""That an answer is complete is told to its app as if the client had left (ASGI 3.0)."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN_BODIES = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"application/json")
 MAX_BODY = 65_536
@@ -210,12 +212,25 @@ class ErrorCapture:
 class _Request(Slot):
     """One request on its way through the app."""
 
-    __slots__ = ("_receive", "_send", "body", "gone", "has_started", "held", "is_answered", "last")
+    __slots__ = (
+        "_is_read",
+        "_receive",
+        "_send",
+        "_told_all",
+        "body",
+        "gone",
+        "has_started",
+        "held",
+        "is_answered",
+        "last",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__()
         self.body = bytearray() if _brings_body(scope) else None
         self._receive = receive
+        self._is_read = False  # to the end of its body
+        self._told_all: asyncio.Event | None = None  # the app has sent all of an answer that is held
         self._send = send
         self.gone = False  # the client
         self.has_started = False  # the app, its answer
@@ -234,16 +249,34 @@ class _Request(Slot):
         return self.has_started and self.last is not None and is_last(self.last)
 
     async def receive(self) -> Event:
-        event = await self._receive()
+        event = await (self._disconnect() if self._is_read else self._receive())
+        if event is _ANSWERED:
+            return dict(event)
         if event["type"] == "http.disconnect":
             self.gone = True
         elif self.body is not None and len(self.body) < MAX_BODY:
             self.body += event.get("body", b"")
+        self._is_read = not event.get("more_body", False)
         return event
+
+    async def _disconnect(self) -> Event:
+        """What comes after the request: its client leaves, or it is answered, which the engine does not know while that is held."""
+        self._told_all = self._told_all or asyncio.Event()
+        received = asyncio.ensure_future(self._receive())
+        told_all = asyncio.ensure_future(self._told_all.wait())
+        try:
+            await asyncio.wait((received, told_all), return_when=asyncio.FIRST_COMPLETED)
+            return received.result() if received.done() else _ANSWERED
+        finally:
+            received.cancel()
+            told_all.cancel()
 
     async def send(self, event: Event) -> None:
         if self.held is not None:
             await self.held.send(event)
+            if self.held.is_held and is_last(event):
+                self._told_all = self._told_all or asyncio.Event()
+                self._told_all.set()
         elif event["type"] == "http.response.start":
             self.has_started = True
             if event["status"] >= 500:

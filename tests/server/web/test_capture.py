@@ -51,7 +51,7 @@ class Asked:
         return Report(occasion, f"{type(error).__name__}: {error}", request=request, id=str(error))
 
     async def answer(self, report: Report, scope: Scope, send: Send) -> None:
-        await reports.answer(report, scope, send, run="run", tools=NO_TOOLS)
+        await reports.answer(report, scope, send, run=1, tools=NO_TOOLS)
 
     async def receive(self) -> Event:
         return self.incoming.pop(0)
@@ -408,6 +408,36 @@ def test_an_answer_whose_app_goes_on_is_not_held_up(monkeypatch: pytest.MonkeyPa
         asked = Asked(app(goes_on))
         await asked.capture({"type": "http", "method": "GET", "headers": []}, asked.receive, asked.send)
         assert asked.sent == [START_500, PART, BODY]
+
+    asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
+
+
+def test_an_app_that_waits_for_its_client_to_leave_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Quart does from 0.23 on. The engine cannot tell that the answer is complete while it is held."""
+    monkeypatch.setattr(held, "HELD_S", 10 * DEADLINE_S)
+
+    async def main() -> None:
+        async def waits(receive: Receive, send: Send) -> None:
+            async def until_left() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(until_left())
+                await asyncio.sleep(0)
+                await send(START_500)
+                await send(BODY)
+
+        async def never_left() -> Event:
+            if body:
+                return body.pop()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        body: list[Event] = [{"type": "http.request", "body": b"", "more_body": False}]
+        asked = Asked(app(waits))
+        await asked.capture({"type": "http", "method": "GET", "headers": []}, never_left, asked.send)
+        assert asked.sent == THEIRS
 
     asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
 
