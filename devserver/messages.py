@@ -68,6 +68,7 @@ class ResumeCheckpoint(NamedTuple):
     server: int
     stand_in: Report | None = None  # serve this page instead of the target
     plan: Plan = Plan()
+    run: int = 0  # what browsers tell by whether they show the newest; greater than those of all servers before
     fds: int = 2
 
 
@@ -222,6 +223,19 @@ class ConnectionsHandedOver(NamedTuple):
     data: tuple[str, ...]  # bytes as latin-1
 
 
+class StreamOpened(NamedTuple):
+    """A browser listens for events. Carries its connection, whose request was read and found good; nothing was answered."""
+
+    fds: int = 1
+
+
+class FilesRefreshed(NamedTuple):
+    """The answer to `RefreshFiles`: what was cached is forgotten, browsers may ask again."""
+
+    urls: tuple[str, ...]  # paths at which browsers know the files
+    page: bool  # some are at none: pages were made from them
+
+
 class ExclusiveHeld(NamedTuple):
     """While serving, the app took something that a second process could not have."""
 
@@ -264,6 +278,7 @@ class Noticed(NamedTuple):
 
     text: str
     warning: bool = False
+    once: bool = False  # not again after a restart
 
 
 class Reported(NamedTuple):
@@ -296,6 +311,8 @@ Message = (
     | ServingBegan
     | RequestBegan
     | ConnectionsHandedOver
+    | StreamOpened
+    | FilesRefreshed
     | ExclusiveHeld
     | TerminalWanted
     | TerminalReleased

@@ -103,6 +103,10 @@ class Options:
         default=True,
         metadata=_asked(Group.RELOAD, "Keep the load in steps to restart from.", read=values.read_switch),
     )
+    livereload: bool = field(
+        default=True,
+        metadata=_asked(Group.RELOAD, "Pages in browsers follow each change.", read=values.read_switch),
+    )
     poll: bool = field(
         default=False,
         metadata=_asked(Group.RELOAD, "Find changes by polling, for network mounts.", read=values.read_switch),
@@ -154,6 +158,10 @@ class Options:
     framework_errors: bool = field(
         default=False,
         metadata=_asked(Group.ERRORS, "The framework's error page comes first.", read=values.read_switch),
+    )
+    browser_errors: bool = field(
+        default=True,
+        metadata=_asked(Group.ERRORS, "Print the errors of pages in the terminal.", read=values.read_switch),
     )
     full_tracebacks: bool = field(
         default=False,

@@ -13,3 +13,7 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LEAVE = "devserver.leave"
+"""An extension of the scope of requests for event streams of ours: a function that takes the connection away from the engine and
+returns its descriptor. Raises OSError if no more files may be opened."""

@@ -13,7 +13,6 @@ import faulthandler
 import io
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +48,7 @@ from devserver.messages import (
 )
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
+from devserver.server.browsers import Browsers
 from devserver.server.deferred import ours_first
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
 from devserver.server.load.chain import Resumed
@@ -100,6 +100,7 @@ class ServerProcess:
     def __init__(self, resumed: Resumed, configure: Configure, integrations: Sequence[Integration]) -> None:
         self._channel: Channel = resumed.channel
         self._stand_in = resumed.stand_in
+        self._run = resumed.run
         self._stack_fd = resumed.stack_fd
         self._options = configure.options
         self._target: Target = configure.target
@@ -134,6 +135,7 @@ class ServerProcess:
             notice=lambda text: self._send(Noticed(text, warning=True)),
             user_roots=self._reporting.user_roots,
         )
+        self._browsers = Browsers(configure, self._send)
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: LineWriter | None = None
@@ -150,7 +152,7 @@ class ServerProcess:
         """Load, serve until told to end, end."""
         self._prepare_process()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
-        self._reporting.run = secrets.token_hex(8)
+        self._reporting.run = self._run
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
@@ -214,6 +216,7 @@ class ServerProcess:
     def _continue_as(self, resumed: Resumed) -> None:
         """This process continues from a checkpoint: it is another server than the one that came so far."""
         self._channel = resumed.channel
+        self._run = resumed.run
         os.dup2(resumed.stack_fd, self._stack_fd, inheritable=False)  # faulthandler knows it by its number
         os.close(resumed.stack_fd)
         self._began = time.perf_counter()
@@ -253,7 +256,7 @@ class ServerProcess:
 
     async def _serve(self, app: App) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        self._lines = self._reporting.lines = LineWriter(loop)
+        self._lines = self._reporting.lines = self._browsers.lines = LineWriter(loop)
         self._drain_began = asyncio.Event()
         self._prompts.use_loop(loop)
         loop.add_reader(self._channel.fileno(), self._obey_all)
@@ -326,7 +329,6 @@ class ServerProcess:
         assert self._loop is not None
         built = stack.build(
             app.asgi,
-            run=self._reporting.run,
             host_check=HostCheck(
                 self._bound_hosts,
                 self._options.allowed_host,
@@ -339,11 +341,18 @@ class ServerProcess:
             errors=self._reporting.api,
             kept=self._reporting.kept,
             write_request=self._request_writer() if self._options.access_log else None,
-            on_static_sent=lambda path, url: self._recorder.sent_static(path),
+            on_static_sent=self._static_sent,
             framework_errors=self._options.framework_errors,
+            stream_opened=self._browsers.stream_opened,
+            browser_said=self._browsers.said,
+            following=lambda inner: self._browsers.following(inner, self._run),
         )
         self._streams = built.streams
         return built.app
+
+    def _static_sent(self, path: Path, url: str) -> None:
+        self._recorder.sent_static(path)
+        self._browsers.static_sent(path, url)
 
     def _mounts(self, app: App) -> list[StaticMount]:
         if app.report is not None:
@@ -418,6 +427,7 @@ class ServerProcess:
             case RefreshFiles(paths=paths):
                 for integration in self._applicable:
                     integration.files_changed([Path(path) for path in paths])
+                self._browsers.refreshed(paths)
             case _:
                 raise AssertionError(f"not for a server: {message}")
 

@@ -34,7 +34,7 @@ class Reporting:
         self._send = send
         self._versions: tuple[tuple[str, str], ...] = ()
         self._pins_tried: deque[asyncio.Future[PinJudged]] = deque()
-        self.run = ""
+        self.run = 0
         self.lines: LineWriter | None = None
         self.kept = KeptErrors()
         self.api = ErrorAPI(

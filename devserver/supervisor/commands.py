@@ -26,6 +26,7 @@ class Resume:
     server: int
     position: int = 0
     stand_in: Report | None = None
+    generation: int = 0  # of what it answers: greater than all that came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,13 @@ class KillServer:
 class Refresh:
     server: int
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellBrowsers:
+    """What shows less than this generation is old."""
+
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,7 @@ Command = (
     | LetDrain
     | KillServer
     | Refresh
+    | TellBrowsers
     | StartTimer
     | ReadStack
     | OpenEditor

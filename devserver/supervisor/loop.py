@@ -28,6 +28,7 @@ from devserver.options import Options
 from devserver.readset import Read, ReadKind
 from devserver.supervisor import commands, events, state
 from devserver.supervisor.announcer import Announcer, shown, user_roots
+from devserver.supervisor.browsers import Browsers
 from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
 from devserver.supervisor.ignore import IgnoreRules
@@ -118,6 +119,10 @@ class Supervisor:
             call_later=self._call_later,
             installed=self._installed,
         )
+        self._first_run = int(
+            time.time() * 1000
+        )  # greater than that of any command before, whose pages may still be open
+        self._browsers = Browsers(self._call_later)
         self._launches = Launches(options.editor, notice=self._notice)
         self._tree = Tree(
             root,
@@ -131,6 +136,8 @@ class Supervisor:
             spare=self._launches.holds,
             show_pin=self._show_pin,
             judge_pin=self._judge_pin,
+            on_stream=self._browsers.opened,
+            on_refreshed=lambda urls, page: self._browsers.refreshed(urls, page=page),
         )
         self._tree.listen_on(listener.sockets)
 
@@ -191,6 +198,7 @@ class Supervisor:
             for channel in processes.channels():
                 mask = read | (selectors.EVENT_WRITE if channel.wants_write else 0)
                 wanted[channel.fileno()] = (mask, _Attend(processes, channel))
+        wanted |= {fd: (read, attend) for fd, attend in self._browsers.descriptors().items()}
         if self._watcher is not None:
             wanted[self._watcher.fileno()] = (read, self._files_came)
         if (keyboard := self._console.keyboard) is not None and self._console.reads_keys and not self._state.prompt:
@@ -415,8 +423,8 @@ class Supervisor:
                 tree.spawn_root()
             case commands.RetireRoot():
                 tree.retire_root()
-            case commands.Resume(server=number, position=position, stand_in=report):
-                tree.resume(number, report, position, self._plan())
+            case commands.Resume(server=number, position=position, stand_in=report, generation=generation):
+                tree.resume(number, report, position, self._plan(), self._first_run + generation)
                 self._changes.load_began(number)
             case commands.LetServe(server=number):
                 tree.let_serve(number)
@@ -426,6 +434,8 @@ class Supervisor:
                 tree.kill(number)
             case commands.Refresh(server=number, paths=paths):
                 tree.refresh(number, paths)
+            case commands.TellBrowsers(generation=generation):
+                self._browsers.newest(self._first_run + generation)
             case commands.StartTimer(timer=timer, server=number, seconds=seconds):
                 event = events.TimerFired(timer, number)
                 self._call_later(seconds, lambda: self._events.append(event))
@@ -477,6 +487,7 @@ class Supervisor:
         if self._watcher is not None:
             self._watcher.close()
         self._listener.close()
+        self._browsers.close()
         self._tree.close(_END_S)
         self._launches.close()
         self._console.close()

@@ -35,6 +35,7 @@ from devserver.supervisor.commands import (
     SpawnRoot,
     StartTimer,
     Tell,
+    TellBrowsers,
 )
 from devserver.supervisor.events import (
     Began,
@@ -92,6 +93,11 @@ class Server:
     broken: bool = False  # the load raised: it serves the error page
     used: bool = False  # a request has begun
     exclusive: tuple[str, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """By which browsers tell whether they show the newest. Between those of two servers one is free."""
+        return 2 * self.number
 
 
 class Wanted(StrEnum):
@@ -207,8 +213,10 @@ def _load_if_possible(state: State) -> Step:
     if state.wanted is Wanted.RESTART:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
     number, position = state.last_number + 1, state.position
-    state = replace(state, last_number=number, current=Server(number), wanted=Wanted.NOTHING, position=DEEPEST)
-    return state, [*commands, Resume(number, position), StartTimer(Timer.HANG, number, HANG_S)]
+    server = Server(number)
+    state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, position=DEEPEST)
+    resume = Resume(number, position, generation=server.generation)
+    return state, [*commands, resume, StartTimer(Timer.HANG, number, HANG_S)]
 
 
 def _put_aside(state: State) -> Step:
@@ -267,11 +275,16 @@ def _dismiss_stand_in(state: State) -> Step:
 
 def _began(state: State, number: int) -> Step:
     if state.stand_in is not None and state.stand_in.number == number:
-        return replace(state, stand_in=replace(state.stand_in, phase=Phase.SERVING)), []
+        stand_in = replace(state.stand_in, phase=Phase.SERVING)
+        state = replace(state, stand_in=stand_in)
+        # While a load may yet end, a page that is open stays: it is loaded again once, when the target answers.
+        return state, [TellBrowsers(stand_in.generation)] if state.current is None else []
     if state.current is None or state.current.number != number:
         return state, []
-    state = replace(state, current=replace(state.current, phase=Phase.SERVING))
-    return state, [Tell(Notice.SERVING, number), StartTimer(Timer.SETTLED, number, SETTLED_S)]
+    current = replace(state.current, phase=Phase.SERVING)
+    state = replace(state, current=current)
+    tell = TellBrowsers(current.generation)
+    return state, [tell, Tell(Notice.SERVING, number), StartTimer(Timer.SETTLED, number, SETTLED_S)]
 
 
 def _update_current(state: State, number: int, **fields: object) -> Step:
@@ -369,8 +382,11 @@ def _stack_read(state: State, event: StackRead) -> Step:
     elif state.current is not None or state.stand_in is not None or not state.root_up:
         return state, []  # a new load has begun since
     number = state.last_number + 1
-    state = replace(state, last_number=number, stand_in=Server(number, Role.STAND_IN))
-    commands: list[Command] = [Resume(number, stand_in=event.report)]
+    stand_in = Server(number, Role.STAND_IN)
+    state = replace(state, last_number=number, stand_in=stand_in)
+    # Older than what it stands in for, which answers later, and newer than what came before.
+    generation = state.current.generation - 1 if state.current is not None else stand_in.generation
+    commands: list[Command] = [Resume(number, stand_in=event.report, generation=generation)]
     if hangs:
         commands.append(Tell(Notice.HANGS, event.server, event.report))
     return state, commands

@@ -27,6 +27,7 @@ from devserver.messages import (
     Drain,
     EditorWanted,
     ExclusiveHeld,
+    FilesRefreshed,
     ImportsRecorded,
     KillServer,
     LoadEnded,
@@ -48,6 +49,7 @@ from devserver.messages import (
     ServerEnded,
     ServerForked,
     ServingBegan,
+    StreamOpened,
     TerminalGranted,
     TerminalReleased,
     TerminalWanted,
@@ -115,6 +117,8 @@ class Tree:
         on_output: Callable[[int, str], None],
         show_pin: Callable[[], None],
         judge_pin: Callable[[str], PinJudged],
+        on_stream: Callable[[int], None],
+        on_refreshed: Callable[[Sequence[str], bool], None],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -124,6 +128,9 @@ class Tree:
         self._notice = notice
         self._show_pin = show_pin
         self._judge_pin = judge_pin
+        self._on_stream = on_stream
+        self._on_refreshed = on_refreshed
+        self._noticed: set[str] = set()
         self._on_report = on_report
         self._on_output = on_output
         self._spare = spare
@@ -170,7 +177,7 @@ class Tree:
             self._end_if_idle(self._root)
             self._root = None
 
-    def resume(self, number: int, stand_in: Report | None, position: int, plan: Plan) -> ServerRecord | None:
+    def resume(self, number: int, stand_in: Report | None, position: int, plan: Plan, run: int) -> ServerRecord | None:
         """Fork a server from the checkpoint at `position`, or from the deepest before it that lives; a stand-in from the root.
 
         Those behind that checkpoint are discarded. None if the root is gone (its end is an event of its own).
@@ -199,7 +206,7 @@ class Tree:
         self.servers[number] = server
         root.servers.add(number)
         stack_fd = os.dup(stack_file.fileno())
-        parent.channel.send(ResumeCheckpoint(number, stand_in, plan), [theirs.detach(), stack_fd], close_fds=True)
+        parent.channel.send(ResumeCheckpoint(number, stand_in, plan, run), [theirs.detach(), stack_fd], close_fds=True)
         return server
 
     def let_serve(self, number: int) -> None:
@@ -394,8 +401,15 @@ class Tree:
                 server.channel.send(self._judge_pin(tried))
             case OutputLeft(fd=fd, text=text):
                 self._on_output(fd, text)
-            case Noticed(text=text, warning=warning):
-                self._notice(text, warning)
+            case StreamOpened():
+                for fd in fds:  # none if this process is out of descriptors
+                    self._on_stream(fd)
+            case FilesRefreshed(urls=urls, page=page):
+                self._on_refreshed(urls, page)
+            case Noticed(text=text, warning=warning, once=once):
+                if not (once and text in self._noticed):
+                    self._noticed.add(text)
+                    self._notice(text, warning)
             case Reported(report=report, once=once):
                 self._on_report(report, once)
             case _:

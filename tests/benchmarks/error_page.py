@@ -41,7 +41,7 @@ def failing(folder: Path, megabyte: int = 1_000_000) -> Exception:
 
 def page(error: Exception, folder: Path) -> bytes:
     kept = examine(error, Occasion.REQUEST, user_roots=[str(folder)])
-    return pages.render(kept.report, "text/html", run="run").body
+    return pages.render(kept.report, "text/html", run=1).body
 
 
 def main() -> None:

@@ -165,6 +165,18 @@ class DevServer:
         """The pids of everything below the command."""
         return processes.descendants(self.process.pid)
 
+    def streams(self) -> int:
+        """How many event streams of browsers the command holds: connections at its port."""
+        inodes = set()
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        established = "01"
+        return sum(
+            line[1].endswith(f":{self.port:04X}") and line[3] == established and line[9] in inodes for line in lines
+        )
+
     def server_pid(self) -> int:
         """The pid of the process that answers, by the app's own word at /pid."""
         return int(self.get("/pid").text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 from contextlib import closing
 from textwrap import dedent
@@ -102,18 +101,9 @@ def test_the_state_is_for_our_own_pages(serve: Serve, app: str) -> None:
         ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
     ]
     for headers, status in cases:
-        answer = server.get("/__devserver__/state", **headers)
+        answer = server.get("/__devserver__/client.js", **headers)
         assert answer.status == status, headers
-        assert ('"run"' in answer.text) is (status == 200), headers
-
-
-def test_the_run_tells_of_a_restart(serve: Serve, app: str) -> None:
-    server = serve({"app.py": app}, "app:application")
-    first = json.loads(server.get("/__devserver__/state").text)["run"]
-    assert json.loads(server.get("/__devserver__/state").text)["run"] == first
-    server.edit("app.py", app.replace("one", "two"))
-    server.wait_for_text("two")
-    assert json.loads(server.get("/__devserver__/state").text)["run"] != first
+        assert ("EventSource" in answer.text) is (status == 200), headers
 
 
 # --- request log ---

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 API = "application/json"
-OURS = 'data-run="'
+OURS = 'data-report="'
 
 NUMBERED = """
     import itertools

@@ -37,6 +37,10 @@ class Life:
         return [command.notice for command in self.commands if isinstance(command, commands.Tell)]
 
 
+def resume(number: int, position: int = 0) -> commands.Resume:
+    return commands.Resume(number, position, generation=2 * number)
+
+
 def loading() -> Life:
     return Life().after(events.RootStarted())
 
@@ -51,7 +55,7 @@ def test_the_first_load_begins_when_the_root_is_there() -> None:
     life = Life()
     assert life.state.current is None
     life.after(events.RootStarted())
-    assert life.commands == [commands.Resume(1), commands.StartTimer(Timer.HANG, 1, s.HANG_S)]
+    assert life.commands == [resume(1), commands.StartTimer(Timer.HANG, 1, s.HANG_S)]
 
 
 def test_what_is_loaded_is_let_serve_and_told_when_it_does() -> None:
@@ -64,14 +68,14 @@ def test_what_is_loaded_is_let_serve_and_told_when_it_does() -> None:
 def test_a_change_drains_the_old_server_before_the_new_one_loads() -> None:
     life = serving().after(events.ResumeDecided())
     assert life.commands[0] == commands.LetDrain(1)
-    assert commands.Resume(2) in life.commands
+    assert resume(2) in life.commands
     assert [server.number for server in life.state.draining] == [1]
 
 
 def test_a_newer_change_overtakes_a_load() -> None:
     life = serving().after(events.ResumeDecided(), events.ResumeDecided())
     assert life.does(commands.KillServer) == [commands.KillServer(2)]
-    assert life.does(commands.Resume) == [commands.Resume(3)]
+    assert life.does(commands.Resume) == [resume(3)]
     assert [server.number for server in life.state.draining] == [1], "the one that served goes on draining"
 
 
@@ -141,13 +145,13 @@ def test_a_restart_takes_a_new_root() -> None:
     life = serving().after(events.RestartDecided())
     assert life.does(commands.LetDrain) == [commands.LetDrain(1)]
     assert life.commands[-2:] == [commands.RetireRoot(), commands.SpawnRoot()]
-    assert life.after(events.RootStarted()).does(commands.Resume) == [commands.Resume(2)]
+    assert life.after(events.RootStarted()).does(commands.Resume) == [resume(2)]
 
 
 def test_a_change_while_the_root_starts_needs_nothing() -> None:
     life = Life().after(events.ResumeDecided())
     assert life.commands == []
-    assert life.after(events.RootStarted()).does(commands.Resume) == [commands.Resume(1)]
+    assert life.after(events.RootStarted()).does(commands.Resume) == [resume(1)]
 
 
 def test_what_is_exclusive_ends_before_the_next_load() -> None:
@@ -155,7 +159,7 @@ def test_what_is_exclusive_ends_before_the_next_load() -> None:
     assert life.does(commands.Resume) == []
     assert life.tells() == [Notice.WAITING_FOR_EXCLUSIVE]
     assert life.after(events.ResumeDecided()).does(commands.Resume) == []
-    assert life.after(events.Ended(1, 0)).does(commands.Resume) == [commands.Resume(2)]
+    assert life.after(events.Ended(1, 0)).does(commands.Resume) == [resume(2)]
 
 
 def test_what_became_exclusive_while_serving_counts_too() -> None:
@@ -170,7 +174,7 @@ def test_a_load_that_hangs_gets_a_page_from_the_root() -> None:
     life = loading().after(events.TimerFired(Timer.HANG, 1))
     assert life.commands == [commands.ReadStack(1)]
     life.after(events.StackRead(1, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(2, stand_in=REPORT)]
+    assert life.does(commands.Resume) == [commands.Resume(2, stand_in=REPORT, generation=1)]
     assert life.tells() == [Notice.HANGS]
     assert life.after(events.Loaded(2)).commands == [commands.LetServe(2)]
     life.after(events.Began(2))
@@ -187,7 +191,7 @@ def test_the_page_of_a_hung_load_goes_with_the_next_save() -> None:
     )
     assert life.does(commands.KillServer) == [commands.KillServer(1)]
     assert life.does(commands.LetDrain) == [commands.LetDrain(2)]
-    assert life.does(commands.Resume) == [commands.Resume(3)]
+    assert life.does(commands.Resume) == [resume(3)]
 
 
 def test_a_load_that_ended_in_time_does_not_hang() -> None:
@@ -199,23 +203,23 @@ def test_a_load_that_ended_in_time_does_not_hang() -> None:
 def test_a_server_that_dies_is_replaced_at_once() -> None:
     life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
     assert life.tells() == [Notice.DIED_SERVING]
-    assert life.does(commands.Resume) == [commands.Resume(2, s.DEEPEST)]
+    assert life.does(commands.Resume) == [resume(2, s.DEEPEST)]
 
 
 def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> None:
     life = loading()
     for number in (1, 2):
         life.after(events.Ended(number, 3))
-        assert life.does(commands.Resume) == [commands.Resume(number + 1)]
+        assert life.does(commands.Resume) == [resume(number + 1)]
     life.after(events.Ended(3, 3))
     assert life.does(commands.Resume) == []
     assert life.tells() == [Notice.DIED_LOADING, Notice.GAVE_UP]
     assert life.does(commands.ReadStack) == [commands.ReadStack(3, 3)]
     life.after(events.StackRead(3, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(4, stand_in=REPORT)]
+    assert life.does(commands.Resume) == [commands.Resume(4, stand_in=REPORT, generation=8)]
     life.after(events.Loaded(4), events.Began(4), events.ResumeDecided())
     assert life.does(commands.LetDrain) == [commands.LetDrain(4)]
-    assert life.does(commands.Resume) == [commands.Resume(5)]
+    assert life.does(commands.Resume) == [resume(5)]
     assert life.state.early_deaths == 0
 
 
@@ -223,14 +227,14 @@ def test_deaths_under_requests_are_not_deaths_at_start() -> None:
     life = serving()
     for number in range(1, 12):
         life.after(events.RequestArrived(number), events.Ended(number, 1))
-        assert life.does(commands.Resume) == [commands.Resume(number + 1, s.DEEPEST)]
+        assert life.does(commands.Resume) == [resume(number + 1, s.DEEPEST)]
         life.after(events.Loaded(number + 1), events.Began(number + 1))
 
 
 def test_a_server_that_lived_has_not_died_at_its_start() -> None:
     life = loading().after(events.Ended(1, 1), events.Ended(2, 1), events.Loaded(3), events.Began(3))
     life.after(events.TimerFired(Timer.SETTLED, 3))
-    assert life.after(events.Ended(3, 1)).does(commands.Resume) == [commands.Resume(4)]
+    assert life.after(events.Ended(3, 1)).does(commands.Resume) == [resume(4)]
 
 
 def test_without_reload_a_death_at_load_ends_the_command() -> None:
@@ -242,7 +246,7 @@ def test_a_root_that_is_killed_is_replaced_a_few_times() -> None:
     life = serving().after(events.RootEnded(-9))
     assert life.tells() == [Notice.ROOT_DIED]
     assert life.does(commands.SpawnRoot) == [commands.SpawnRoot()]
-    assert life.after(events.RootStarted()).does(commands.Resume) == [commands.Resume(2)]
+    assert life.after(events.RootStarted()).does(commands.Resume) == [resume(2)]
     life.after(*[events.RootEnded(1)] * s.MAX_ROOT_DEATHS)
     assert life.does(commands.Exit) == [commands.Exit(1)]
 
@@ -256,7 +260,7 @@ def test_while_a_prompt_is_open_a_change_waits() -> None:
     assert life.after(events.ResumeDecided()).commands == [], "said once"
     life.after(events.PromptClosed(1))
     assert commands.LetDrain(1) in life.commands
-    assert commands.Resume(2) in life.commands
+    assert resume(2) in life.commands
 
 
 def test_a_prompt_that_closes_without_a_change_does_nothing() -> None:
@@ -276,7 +280,7 @@ def test_a_load_at_a_prompt_does_not_hang() -> None:
 
 def test_a_prompt_of_a_server_that_is_no_more_holds_up_nothing() -> None:
     life = serving().after(events.PromptOpened(7), events.ResumeDecided())
-    assert life.does(commands.Resume) == [commands.Resume(2)]
+    assert life.does(commands.Resume) == [resume(2)]
 
 
 def test_two_servers_have_the_terminal_one_after_the_other() -> None:
@@ -289,7 +293,7 @@ def test_two_servers_have_the_terminal_one_after_the_other() -> None:
     assert life.commands == [], "a change still waits"
     life.after(events.PromptClosed(2))
     assert life.state.prompt == 0
-    assert life.does(commands.Resume) == [commands.Resume(3)]
+    assert life.does(commands.Resume) == [resume(3)]
 
 
 def test_who_waits_for_the_terminal_may_die() -> None:
@@ -297,7 +301,7 @@ def test_who_waits_for_the_terminal_may_die() -> None:
     life.after(events.PromptOpened(2), events.Ended(2, -9))
     assert life.state.prompts == (1,)
     assert life.does(commands.Resume) == []
-    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [commands.Resume(3)]
+    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [resume(3)]
 
 
 def test_a_page_does_not_end_the_prompt_of_the_old_code() -> None:
@@ -310,7 +314,7 @@ def test_a_page_does_not_end_the_prompt_of_the_old_code() -> None:
 
 def test_a_prompt_whose_process_died_is_closed() -> None:
     life = serving().after(events.PromptOpened(1), events.ResumeDecided(), events.Ended(1, -9))
-    assert life.does(commands.Resume) == [commands.Resume(2)]
+    assert life.does(commands.Resume) == [resume(2)]
 
 
 # --- the editor ---
@@ -449,7 +453,7 @@ def test_nothing_is_ended_under_an_open_prompt(history: list[events.Event]) -> N
 def test_a_change_continues_from_the_checkpoint_that_the_planner_names() -> None:
     life = serving()
     life.after(events.ResumeDecided(4))
-    assert life.does(commands.Resume) == [commands.Resume(2, 4)]
+    assert life.does(commands.Resume) == [resume(2, 4)]
 
 
 def test_of_two_wishes_that_wait_the_less_deep_one_counts() -> None:
@@ -458,19 +462,50 @@ def test_of_two_wishes_that_wait_the_less_deep_one_counts() -> None:
     life.after(events.ResumeDecided(2))
     life.after(events.ResumeDecided(5))
     life.after(events.PromptClosed(1))
-    assert life.does(commands.Resume) == [commands.Resume(2, 2)]
+    assert life.does(commands.Resume) == [resume(2, 2)]
     life.after(events.ResumeDecided(5))  # what was wanted is done: it holds nobody back any more
-    assert life.does(commands.Resume)[-1] == commands.Resume(3, 5)
+    assert life.does(commands.Resume)[-1] == resume(3, 5)
 
 
 def test_a_server_that_dies_on_its_way_from_a_checkpoint_is_tried_from_the_root() -> None:
     life = serving()
     life.after(events.ResumeDecided(4))
     life.after(events.Ended(2, -11))
-    assert life.does(commands.Resume)[-1] == commands.Resume(3, 0)
+    assert life.does(commands.Resume)[-1] == resume(3, 0)
 
 
 def test_keys_begin_at_the_root() -> None:
     life = serving()
     life.after(events.ResumeDecided())
-    assert life.does(commands.Resume) == [commands.Resume(2, 0)]
+    assert life.does(commands.Resume) == [resume(2, 0)]
+
+
+# --- browsers ---
+
+
+def test_browsers_hear_when_a_server_answers() -> None:
+    life = loading().after(events.Loaded(1))
+    assert life.does(commands.TellBrowsers) == []
+    assert life.after(events.Began(1)).does(commands.TellBrowsers) == [commands.TellBrowsers(2)]
+    life.after(events.ResumeDecided(), events.LoadRaised(2, REPORT))
+    assert life.does(commands.TellBrowsers) == []
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(4)], "an error page too"
+
+
+def test_a_page_stays_while_a_load_may_yet_end() -> None:
+    life = serving().after(events.ResumeDecided(), events.TimerFired(Timer.HANG, 2), events.StackRead(2, REPORT))
+    (stand_in,) = life.does(commands.Resume)
+    assert isinstance(stand_in, commands.Resume)
+    assert 2 < stand_in.generation < 4, "newer than what was, older than what comes"
+    life.after(events.Loaded(3))
+    assert life.after(events.Began(3)).does(commands.TellBrowsers) == []
+    life.after(events.Loaded(2))
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(4)]
+
+
+def test_browsers_hear_of_a_page_about_deaths() -> None:
+    life = loading()
+    for number in range(1, s.MAX_EARLY_DEATHS + 1):
+        life.after(events.Ended(number, -11))
+    life.after(events.StackRead(s.MAX_EARLY_DEATHS, REPORT), events.Loaded(4))
+    assert life.after(events.Began(4)).does(commands.TellBrowsers) == [commands.TellBrowsers(8)]

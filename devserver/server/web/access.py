@@ -15,6 +15,7 @@ from devserver.server.web.hosts import host_of
 
 PREFIX = "/__devserver__/"
 """Of the server's own addresses."""
+EVENTS = f"{PREFIX}events"
 TOKEN_HEADER = b"x-devserver-token"
 GRANT_HEADER = b"x-devserver-grant"
 _FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import Any, Protocol
 from urllib.parse import quote_from_bytes
 
@@ -15,6 +16,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from devserver.server.asgi import LEAVE
+from devserver.server.web.access import EVENTS
+
+_EVENTS = EVENTS.encode()
 _TLS_HANDSHAKE = b"\x16\x03"
 _ASCII = bytes(range(0x80)).decode()
 
@@ -121,7 +126,20 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.unread = None
         self.engine.request_began()
+        if self.url.startswith(_EVENTS):
+            self.scope["extensions"] = {LEAVE: self.leave}  # type: ignore[dict-item]  # any value, by the specification
         super().on_headers_complete()
+
+    def leave(self) -> int:
+        """The socket, for another process to go on with; this connection ends here without a word.
+
+        Nothing may be left to be written. Raises OSError if no more files may be opened.
+        """
+        fd = os.dup(self.transport.get_extra_info("socket").fileno())
+        self.transport.pause_reading()
+        self.handed_over = True
+        self.transport.abort()
+        return fd
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -273,15 +272,12 @@ class Engine:
             # The end of the last answer must be on the wire before the next server writes.
             self.loop.call_later(_FLUSH_RETRY_S, self.release, protocol)
             return
+        data, protocol.unread = protocol.unread or b"", None
         try:
-            fd = os.dup(protocol.transport.get_extra_info("socket").fileno())
+            fd = protocol.leave()
         except OSError:  # out of descriptors
             protocol.transport.close()
             return
-        protocol.transport.pause_reading()
-        data, protocol.unread = protocol.unread or b"", None
-        protocol.handed_over = True
-        protocol.transport.abort()
         self._hand_over(fd, data)
 
 

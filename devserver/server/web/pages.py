@@ -26,6 +26,7 @@ from devserver.highlight import Ink, Piece, highlighted
 from devserver.markdown_report import report_markdown
 from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report
 from devserver.server.web.access import PREFIX
+from devserver.server.web.client import CLIENT, OPT_OUT_HEADER, client_source, client_url
 from devserver.server.web.curl import curl_command
 from devserver.server.web.mustache import Template
 from devserver.server.web.tools import NO_TOOLS, Tools
@@ -82,11 +83,11 @@ def negotiate(accept: str) -> MediaType:
     return best[0]
 
 
-def render(report: Report, accept: str, *, run: str, reload: bool = True, tools: Tools = NO_TOOLS) -> Page:
+def render(report: Report, accept: str, *, run: int, reload: bool = True, tools: Tools = NO_TOOLS) -> Page:
     """The answer that shows `report`: 503 for a load that hangs, else 500.
 
-    `run` is the id of the server that sends it: the page asks `/__devserver__/state` and reloads when another one answers,
-    unless `reload` is false.
+    `run` is the number of the server that sends it: the client in the page loads it again when a newer one answers, unless
+    `reload` is false.
     """
     media_type = negotiate(accept)
     match media_type:
@@ -107,6 +108,7 @@ def render(report: Report, accept: str, *, run: str, reload: bool = True, tools:
         ("vary", "accept"),
         ("x-content-type-options", "nosniff"),
         *([("retry-after", str(RETRY_AFTER_S))] if hangs else []),
+        (OPT_OUT_HEADER, "off"),  # it holds the client already
     ]
     return Page(
         503 if hangs else 500, tuple((name.encode("ascii"), value.encode("ascii")) for name, value in headers), body
@@ -124,13 +126,15 @@ def _named(media_type: str) -> MediaType | None:
 # --- the page ---
 
 
-def _html(report: Report, *, run: str, reload: bool, tools: Tools) -> str:
+def _html(report: Report, *, run: int, reload: bool, tools: Tools) -> str:
     errors = list(_errors(report))
     hangs = report.occasion is Occasion.HANG
     first = report.errors[0] if report.errors else None
     repeatable = report.request is None or report.request.method in _SAFE_METHODS
     view = {
         "run": run,
+        "worker": client_url(),
+        "ask": not repeatable,
         "report_id": report.id,
         "token": tools.token,
         "editor": tools.editor,
@@ -139,7 +143,7 @@ def _html(report: Report, *, run: str, reload: bool, tools: Tools) -> str:
         "framework_page": f"{PREFIX}errors/{report.id}/framework" if tools.framework else "",
         "markdown_report": report_markdown(report),
         "curl": curl_command(report.request) if report.request and report.request.method != "WEBSOCKET" else "",
-        "reload": ("auto" if repeatable else "ask") if reload else "off",
+        "reload": reload,
         "refresh": RETRY_AFTER_S if hangs else None,
         "page_title": report.title,
         "icon_color": "3b82d6" if hangs else "d64545",
@@ -330,13 +334,13 @@ def _cut(pieces: Sequence[Piece], start: int, end: int) -> Iterator[tuple[Piece,
 
 @cache
 def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text("utf-8")
+    return client_source() if name == CLIENT else (_ASSETS / name).read_text("utf-8")
 
 
 @cache
 def _template() -> Template:
     return Template(
-        _asset("error.html"), {name: _asset(name) for name in ("frame.html", "page.css", "page.js", "error.js")}
+        _asset("error.html"), {name: _asset(name) for name in ("frame.html", "page.css", CLIENT, "error.js")}
     )
 
 
@@ -345,8 +349,8 @@ def _policy(media_type: MediaType) -> str:
     if media_type is not MediaType.HTML:
         return "default-src 'none'; frame-ancestors 'none'"
     return (
-        f"default-src 'none'; style-src '{_hash('page.css')}'; script-src '{_hash('page.js')}' '{_hash('error.js')}';"
-        " connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; style-src '{_hash('page.css')}'; script-src '{_hash(CLIENT)}' '{_hash('error.js')}';"
+        " connect-src 'self'; worker-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
 
 

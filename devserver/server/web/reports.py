@@ -69,7 +69,7 @@ def text(report: Report, style: Style, *, full: bool) -> str:
         return report_text(report, style, full=full)
 
 
-async def answer(report: Report, scope: Scope, send: Send, *, run: str, tools: Tools) -> None:
+async def answer(report: Report, scope: Scope, send: Send, *, run: int, tools: Tools) -> None:
     """Send `report` as the client wants it (page, JSON, text), as the answer to an HTTP request."""
     with ours_first():
         from devserver.server.web import pages, request_facts

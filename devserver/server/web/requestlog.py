@@ -47,14 +47,14 @@ class RequestLog:
                     size += len(event.get("body", b""))
                 if not event.get("more_body", False):
                     complete = True
-                    if is_ours and status < 400:  # error pages ask once a second whether the code was changed
+                    if is_ours and status < 400:  # what pages do by themselves, after each save
                         return
                     self._write(scope["method"], _path(scope), status, size, time.perf_counter() - began)
 
         try:
             await self._app(scope, receive, counted_send)
         finally:
-            if not complete:  # the client left, or the answer was cut
+            if not complete and not is_ours:  # the client left, or the answer was cut
                 self._write(scope["method"], _path(scope), status, size, time.perf_counter() - began)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

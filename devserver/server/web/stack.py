@@ -1,6 +1,6 @@
 """The middlewares in their order, outermost first. Runs in the server.
 
-request log → host check → internal pages → error capture → static → event streams → the app (WSGI through `wsgi.py`).
+request log → host check → internal pages → live reload → error capture → static → event streams → the app (WSGI through `wsgi.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ def prepare(static: Sequence[StaticMount]) -> None:
 def build(
     app: ASGIApp,
     *,
-    run: str,
     host_check: HostCheck,
     static: Sequence[StaticMount],
     make_report: MakeReport,
@@ -56,8 +55,11 @@ def build(
     on_static_sent: Callable[[Path, str], None] | None = None,
     kept: KeptErrors | None = None,
     framework_errors: bool = False,
+    stream_opened: Callable[[int], None],
+    browser_said: Callable[[bytes, str], None],
+    following: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> Stack:
-    """Put the middlewares around `app`. Without `write_request` nothing is logged."""
+    """Put the middlewares around `app`. Without `write_request` nothing is logged; `following` adds live reload."""
     streams = EventStreams(app)
     stack: ASGIApp = streams
     if static:
@@ -68,7 +70,8 @@ def build(
     stack = ErrorCapture(  # frameworks' static finders are user code too
         stack, make_report=make_report, show=show, answer=answer, kept=kept, framework_errors=framework_errors
     )
-    stack = HostCheckMiddleware(InternalPages(stack, run=run, errors=errors), host_check)
+    stack = InternalPages(following(stack), errors=errors, stream_opened=stream_opened, browser_said=browser_said)
+    stack = HostCheckMiddleware(stack, host_check)
     if write_request is not None:
         stack = RequestLog(stack, write_request)
     return Stack(stack, streams)

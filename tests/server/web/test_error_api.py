@@ -40,6 +40,10 @@ def failed() -> KeptError:
     raise AssertionError
 
 
+def _not_asked_for(*_arguments: object) -> None:
+    raise AssertionError
+
+
 class Desk:
     """One server's internal addresses, and what they had done."""
 
@@ -57,7 +61,9 @@ class Desk:
             judge=self._judge,
             edit=(lambda *place: self.opened.append(place)) if editor else None,
         )
-        self._app = InternalPages(self._nobody, run="run", errors=self.api)
+        self._app = InternalPages(
+            self._nobody, errors=self.api, stream_opened=_not_asked_for, browser_said=_not_asked_for
+        )
         self.headers: list[tuple[bytes, bytes]] = []
 
     @property

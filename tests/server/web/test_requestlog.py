@@ -102,10 +102,15 @@ def test_a_client_that_left_before_an_answer() -> None:
 
 
 @pytest.mark.parametrize(("status", "lines"), [(200, 0), (403, 1), (404, 1)])
-def test_what_error_pages_ask_for_is_no_news(status: int, lines: int) -> None:
-    """A page that waits for the fix asks once a second; who is refused is told of."""
-    scope = {**http(raw_path=b"/__devserver__/state"), "path": "/__devserver__/state"}
+def test_what_pages_do_by_themselves_is_no_news(status: int, lines: int) -> None:
+    """The client in pages asks after each save; who is refused is told of."""
+    scope = {**http(raw_path=b"/__devserver__/client.js"), "path": "/__devserver__/client.js"}
     assert len(log_of(sending(start(status), {"type": "http.response.body", "body": b""}), scope)) == lines
+
+
+def test_an_event_stream_that_went_elsewhere_is_no_news() -> None:
+    scope = {**http(raw_path=b"/__devserver__/events"), "path": "/__devserver__/events"}
+    assert log_of(sending(), scope) == []
 
 
 def test_the_line_comes_when_the_answer_is_complete() -> None:

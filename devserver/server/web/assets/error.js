@@ -7,6 +7,17 @@
   const GRANT = "devserver-grant";
   const HISTORY = [];
 
+  if ("live" in root.dataset) {
+    const watch = document.getElementById("watch");
+    watch.textContent = watch.dataset.text;
+    watch.classList.add("live");
+    document.addEventListener("devserver:changed", (event) => {
+      event.preventDefault();
+      watch.hidden = true;
+      document.getElementById("changed").hidden = false;
+    });
+  }
+
   function make(tag, attributes, ...children) {
     const element = Object.assign(document.createElement(tag), attributes);
     element.append(...children);

@@ -1,0 +1,41 @@
+"""The client in pages (`assets/client.js`): its address and its tag. Runs in the server."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from devserver.server.web.access import PREFIX
+
+CLIENT = "client.js"
+OPT_OUT_HEADER = "x-devserver-livereload"
+"""With the value `off` a response stays as it is. Our own pages, which hold the client already, say so too."""
+_PATH = Path(__file__).parent / "assets" / CLIENT
+_NONCE = re.compile(r"[A-Za-z0-9+/_-]+=*")
+
+
+@cache
+def client_source() -> str:
+    """As it is sent: without comments on lines of their own and without indentation."""
+    lines = [line.strip() for line in _PATH.read_text("utf-8").splitlines()]
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+
+
+@cache
+def client_url() -> str:
+    """Another one for each version, so that browsers may keep it."""
+    version = hashlib.sha256(client_source().encode()).hexdigest()[:12]
+    return f"{PREFIX}{CLIENT}?v={version}"
+
+
+def client_tag(run: int, nonce: str = "", *, is_repeatable: bool = True, is_quiet: bool = False) -> str:
+    """The tag of the client in a page that the server with the number `run` has made. ASCII.
+
+    A page that is not `is_repeatable`, the answer to a form, does not load itself again: a person is asked. One that `is_quiet`
+    tells of no errors.
+    """
+    said = f' nonce="{nonce}"' if _NONCE.fullmatch(nonce) else ""
+    wants = ("" if is_repeatable else " data-ask") + (" data-quiet" if is_quiet else "")
+    return f'<script src="{client_url()}"{said} data-run="{run}"{wants}></script>'

@@ -1,0 +1,109 @@
+"""The event streams of browsers: who listens, and what all of them are told.
+
+Runs in the supervisor, which outlives every server: a server judges the request and hands its connection over, so no restart ends a
+stream and nobody has to connect anew. Rules that hold: nothing here waits for a browser, one that does not read is let go; what
+is said is for everybody who may open a page (numbers, and addresses of files that were sent).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+MAX_STREAMS = 256
+HEARTBEAT_S = 15.0
+"""A browser that hears nothing for much longer takes its stream for lost."""
+RETRY_MS = 1000
+_HEAD = (
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/event-stream\r\n"
+    "Cache-Control: no-store\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    f"retry: {RETRY_MS}\n\n"
+).encode()
+_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+
+
+class Browsers:
+    """Owns the connections of the streams."""
+
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
+        self._call_later = call_later
+        self._listening: dict[int, socket.socket] = {}  # by descriptor
+        self._attend: dict[int, Callable[[], None]] = {}  # likewise
+        self._run = 0
+        self._beats = False
+
+    def opened(self, fd: int) -> None:
+        """A browser listens from now on. Takes the descriptor over."""
+        listener = socket.socket(fileno=fd)
+        if len(self._listening) >= MAX_STREAMS:
+            listener.close()
+            return
+        self._listening[fd] = listener
+        self._attend[fd] = partial(self._attend_to, listener)
+        self._send(listener, _HEAD + (_event({"run": self._run}) if self._run else b""))
+        if not self._beats:
+            self._beats = True
+            self._call_later(HEARTBEAT_S, self._beat)
+
+    def newest(self, run: int) -> None:
+        """A server with this number answers: what older ones have made is old."""
+        self._run = run
+        self._tell_all(_event({"run": run}))
+
+    def refreshed(self, urls: Sequence[str], *, page: bool) -> None:
+        """Files changed that browsers know by these paths; with `page`, such as pages are made from."""
+        self._tell_all(_event({"urls": list(urls), "page": page}))
+
+    def descriptors(self) -> Mapping[int, Callable[[], None]]:
+        """What belongs in the selector, and what to do when it is readable: then a browser leaves."""
+        return self._attend
+
+    def _attend_to(self, listener: socket.socket) -> None:
+        if listener.fileno() < 0:  # let go in this very turn
+            return
+        try:
+            if listener.recv(4096, _FLAGS):
+                return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass
+        self._let_go(listener)
+
+    def close(self) -> None:
+        """End all streams. Browsers look for the next run by themselves."""
+        for listener in list(self._listening.values()):
+            self._let_go(listener)
+
+    def _beat(self) -> None:
+        self._beats = bool(self._listening)
+        if self._beats:
+            self._tell_all(_event(None))
+            self._call_later(HEARTBEAT_S, self._beat)
+
+    def _tell_all(self, data: bytes) -> None:
+        for listener in list(self._listening.values()):
+            self._send(listener, data)
+
+    def _send(self, listener: socket.socket, data: bytes) -> None:
+        try:
+            if listener.send(data, _FLAGS) == len(data):
+                return
+        except OSError:
+            pass
+        self._let_go(listener)  # half an event would spoil those after it
+
+    def _let_go(self, listener: socket.socket) -> None:
+        del self._listening[listener.fileno()], self._attend[listener.fileno()]
+        listener.close()
+
+
+def _event(said: object) -> bytes:
+    return f"data: {json.dumps(said, separators=(',', ':'))}\n\n".encode()

@@ -1,0 +1,397 @@
+"""The browser follows: each framework, in Chromium, on a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.e2e.browser import NEEDS_CHROMIUM, Tab, chromium, context, tab
+from tests.e2e.harness import DevServer, Serve
+from tests.e2e.test_reload_frameworks import DJANGO
+
+__all__ = ["chromium", "context", "tab"]
+pytestmark = [NEEDS_CHROMIUM, pytest.mark.e2e]
+
+PAGE = """<!doctype html>
+<html><head><meta charset="utf-8"><title>site</title><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/static/site.css"></head>
+<body><h1 id="code">TEXT</h1><p id="template">template one</p><img id="image" src="/static/image.svg?v=1" alt=""></body></html>
+"""
+CSS = "h1 { color: rgb(1, 1, 1) }"
+IMAGE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="9" height="9"/></svg>'
+
+
+@dataclass(frozen=True)
+class Site:
+    """The same site, by one framework. `code` is the file that says TEXT, "" if there is none."""
+
+    files: Mapping[str, str]
+    arguments: tuple[str, ...]
+    code: str
+    template: str = "templates/page.html"
+    static: str = "static"
+
+
+def django(interface: str) -> Site:
+    files = {
+        **DJANGO,
+        "site_one/settings.py": DJANGO["site_one/settings.py"].replace(
+            '["blog"]', '["django.contrib.staticfiles", "blog"]\n    STATIC_URL = "/static/"'
+        ),
+        "blog/views.py": """
+            from django.shortcuts import render
+
+            def index(request):
+                return render(request, "blog/page.html", {"text": "one"})
+            hello = index
+        """,
+        "blog/templates/blog/page.html": PAGE.replace("TEXT", "{{ text }}"),
+    }
+    return Site(
+        files,
+        (f"site_one.{interface}:application",),
+        "blog/views.py",
+        "blog/templates/blog/page.html",
+        "blog/static",
+    )
+
+
+FLASK = """
+    from flask import Flask, render_template
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index():
+        return render_template("page.html", text="one")
+"""
+FASTAPI = """
+    from fastapi import FastAPI, Request
+    from fastapi.staticfiles import StaticFiles
+    from fastapi.templating import Jinja2Templates
+    app = FastAPI()
+    app.mount("/static", StaticFiles(directory="static"))
+    templates = Jinja2Templates("templates")
+
+    @app.get("/")
+    async def index(request: Request):
+        return templates.TemplateResponse(request, "page.html", {"text": "one"})
+"""
+JINJA = {"templates/page.html": PAGE.replace("TEXT", "{{ text }}")}
+SITES = {
+    "Django": django("wsgi"),
+    "Django, ASGI": django("asgi"),
+    "Flask": Site({**JINJA, "app.py": FLASK}, ("app:app",), "app.py"),
+    "FastAPI": Site({**JINJA, "app.py": FASTAPI}, ("app:app",), "app.py"),
+    "files": Site({"index.html": PAGE.replace("TEXT", "one")}, (".",), "", "index.html"),
+}
+
+
+def address(server: DevServer, path: str = "/") -> str:
+    return f"http://{server.host}:{server.port}{path}"
+
+
+def mark(page: Page) -> None:
+    """Remember this very document."""
+    page.evaluate("window.marked = true")
+
+
+def is_marked(page: Page) -> bool:
+    return bool(page.evaluate("window.marked === true"))
+
+
+def forgive(tab: Tab) -> None:
+    """What Chromium says of answers that are errors, and of a server that is not there."""
+    tab.complaints = [one for one in tab.complaints if "Failed to load resource" not in one]
+
+
+@pytest.mark.parametrize("name", list(SITES))
+def test_the_page_follows(serve: Serve, tab: Tab, name: str) -> None:
+    site = SITES[name]
+    static = {f"{site.static}/site.css": CSS, f"{site.static}/image.svg": IMAGE}
+    server = serve({**site.files, **static}, *site.arguments)
+    page = tab.open(address(server))
+    heading = page.locator("#code")
+    expect(heading).to_have_css("color", "rgb(1, 1, 1)")
+
+    mark(page)
+    server.edit(f"{site.static}/site.css", CSS.replace("1, 1, 1", "2, 2, 2"))
+    expect(heading).to_have_css("color", "rgb(2, 2, 2)")
+    server.edit(f"{site.static}/image.svg", IMAGE.replace('width="10"', 'width="30"'))
+    expect(page.locator("#image")).to_have_js_property("naturalWidth", 30)
+    assert is_marked(page), "style sheets and images are exchanged in the page"
+
+    server.edit(site.template, site.files[site.template].replace("template one", "template two"))
+    expect(page.locator("#template")).to_have_text("template two")
+    assert not is_marked(page)
+    if site.code:
+        source = site.files[site.code]
+        server.edit(site.code, source.replace('"one"', '"two"'))
+        expect(heading).to_have_text("two")
+        server.edit(site.code, source.replace('"one"', '"three'))
+        expect(page.locator("h1")).to_contain_text("SyntaxError")
+        server.edit(site.code, source.replace('"one"', '"four"'))
+        expect(heading).to_have_text("four")
+    forgive(tab)
+
+
+# --- one plain site for all that does not depend on a framework ---
+
+PLAIN = """
+    import time
+    VERSION = 1
+    PAGES = {
+        "/": "<!doctype html><title>one</title><link rel=icon href=data:,><h1>version {version}</h1><p>some text",
+        "/fields": "<!doctype html><title>one</title><link rel=icon href=data:,><h1>version {version}</h1>"
+             "<form><input id=name name=name><input id=secret type=password autocomplete=off><textarea id=more></textarea>"
+             "<input type=checkbox id=agree><select id=choice><option>a<option>b</select></form>"
+             "<div id=inner style='height: 40px; overflow: auto'><div style='height: 900px'>x</div></div>"
+             "<div style='height: 3000px'></div>",
+        "/styled": "<!doctype html><link rel=icon href=data:,><title>s</title><link rel=stylesheet href='/static/outer.css?v=3'>"
+             "<style>@import '/static/inline.css';</style><style>p {{ background: url('/static/image.svg') }}</style>"
+             "<h1 class=outer>a</h1><h2 class=inner>b</h2><h3 class=inline>c</h3><p>d<div id=host></div><script>"
+             "document.getElementById('host').attachShadow({{mode: 'open'}}).innerHTML = "
+             "'<link rel=stylesheet href=/static/shadow.css><i>shadow</i>'</script>",
+        "/scripted": "<!doctype html><link rel=icon href=data:,><script src=/static/site.js></script><p id=out></p>"
+             "<script>document.getElementById('out').textContent = value</script>",
+        "/faulty": "<!doctype html><link rel=icon href=data:,><script src=/static/faulty.js></script>"
+             "<script>Promise.reject(new Error('nobody cares'))</script><img src=/missing.png>",
+        "/form": "<!doctype html><link rel=icon href=data:,><form method=post><button>send</button></form>"
+             "<h1>version {version}</h1>",
+        "/fragment": "<b>part</b>",
+    }
+
+    def application(environ, start_response):
+        path = environ["PATH_INFO"]
+        headers = [("Content-Type", "text/html; charset=utf-8")]
+        if path == "/nonce":
+            headers.append(("Content-Security-Policy", "default-src 'none'; script-src 'nonce-x1'; connect-src 'self'"))
+        elif path == "/forbidden":
+            headers.append(("Content-Security-Policy", "default-src 'none'"))
+        elif path == "/opted-out":
+            headers.append(("X-Devserver-Livereload", "off"))
+        elif path not in PAGES:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"nothing"]
+        start_response("200 OK", headers)
+        body = PAGES.get(path, "<!doctype html><link rel=icon href=data:,><h1>version {version}</h1>")
+        return [body.format(version=VERSION).encode()]
+"""
+STATIC = {
+    "static/outer.css": "@import 'inner.css'; .outer { color: rgb(1, 1, 1) }",
+    "static/inner.css": ".inner { color: rgb(1, 1, 1) }",
+    "static/inline.css": ".inline { color: rgb(1, 1, 1) }",
+    "static/shadow.css": "i { color: rgb(1, 1, 1) }",
+    "static/site.js": "const value = 'one';",
+    "static/faulty.js": "// first line\nnothingOfThatName();\n",
+    "static/image.svg": IMAGE,
+}
+
+
+@pytest.fixture
+def plain(serve: Serve) -> DevServer:
+    return serve({"app.py": PLAIN, **STATIC}, "app:application", "--static", "/static=static")
+
+
+def save(server: DevServer, version: int) -> None:
+    server.edit("app.py", PLAIN.replace("VERSION = 1", f"VERSION = {version}"))
+
+
+def see(page: Page, version: int) -> None:
+    expect(page.locator("h1")).to_have_text(f"version {version}")
+
+
+def test_what_a_person_did_survives(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/fields"))
+    page.locator("#name").fill("typed")
+    page.locator("#secret").fill("secret")
+    page.locator("#agree").check()
+    page.locator("#choice").select_option("b")
+    page.locator("#more").fill("a\nlonger text")
+    page.evaluate("""() => {
+        document.getElementById("more").setSelectionRange(2, 5);
+        document.getElementById("inner").scrollTop = 77;
+        scrollTo(0, 600);
+    }""")
+    save(plain, 2)
+    see(page, 2)
+    expect(page.locator("#name")).to_have_value("typed")
+    expect(page.locator("#more")).to_have_value("a\nlonger text")
+    expect(page.locator("#agree")).to_be_checked()
+    expect(page.locator("#choice")).to_have_value("b")
+    expect(page.locator("#secret")).to_have_value("")
+    expect(page.locator("#more")).to_be_focused()
+    assert page.evaluate("document.getElementById('more').selectionStart") == 2
+    assert page.evaluate("document.getElementById('inner').scrollTop") == 77
+    page.wait_for_function("scrollY === 600")
+    assert "secret" not in page.evaluate("JSON.stringify(sessionStorage)")
+    # What the server says otherwise now is the newer word.
+    server_says = PLAIN.replace("VERSION = 1", "VERSION = 3").replace(
+        "<input id=name name=name>", "<input id=name name=name value=new>"
+    )
+    plain.edit("app.py", server_says)
+    see(page, 3)
+    expect(page.locator("#name")).to_have_value("new")
+    expect(page.locator("#more")).to_have_value("a\nlonger text")
+
+
+def test_style_sheets_wherever_they_come_from(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/styled"))
+    mark(page)
+    for name, selector in (("outer", ".outer"), ("inner", ".inner"), ("inline", ".inline"), ("shadow", "i")):
+        expect(page.locator(selector)).to_have_css("color", "rgb(1, 1, 1)")
+        for number in ("2, 2, 2", "3, 3, 3"):  # more than once
+            plain.edit(f"static/{name}.css", STATIC[f"static/{name}.css"].replace("1, 1, 1", number))
+            expect(page.locator(selector)).to_have_css("color", f"rgb({number})")
+    before = page.locator("p").evaluate("one => getComputedStyle(one).backgroundImage")
+    plain.edit("static/image.svg", IMAGE.replace("10", "20"))
+    expect(page.locator("p")).not_to_have_css("background-image", before)
+    expect(page.locator("link[rel=stylesheet]")).to_have_count(2)  # one of them in the shadow
+    assert is_marked(page)
+
+
+def test_a_script_loads_the_page_anew_where_it_is_used(plain: DevServer, tab: Tab, context: BrowserContext) -> None:
+    page = tab.open(address(plain, "/scripted"))
+    other = Tab(context.new_page()).open(address(plain))
+    mark(other)
+    expect(page.locator("#out")).to_have_text("one")
+    plain.edit("static/site.js", STATIC["static/site.js"].replace("one", "two"))
+    expect(page.locator("#out")).to_have_text("two")
+    assert is_marked(other), "a page without it stays"
+
+
+def test_what_nobody_saw_refreshes_nobody(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain))
+    mark(page)
+    plain.edit("static/outer.css", "h1 { color: red }")
+    plain.edit("notes.txt", "nobody reads this")
+    plain.edit("static/new.css", "")
+    save(plain, 2)  # the order of events: what came before has been decided
+    see(page, 2)
+    assert "refreshed" not in plain.log
+
+
+def test_ten_tabs_hold_one_stream(plain: DevServer, context: BrowserContext) -> None:
+    tabs = [Tab(context.new_page()) for _ in range(10)]
+    for each in tabs:
+        see(each.open(address(plain)), 1)
+    plain.wait_for(lambda: plain.streams() == 1, "one stream for all tabs")
+    for version in (2, 3):
+        save(plain, version)
+        for each in tabs:
+            see(each.page, version)
+    assert plain.streams() == 1
+    assert plain.log.count("GET /  200") == 30, "each tab loads once"
+    for each in tabs:
+        assert each.complaints == []
+
+
+def test_each_save_loads_once(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain))
+    for version in range(2, 7):
+        save(plain, version)
+        see(page, version)
+    assert plain.log.count("GET /  200") == 6
+
+
+def test_without_a_shared_worker(plain: DevServer, context: BrowserContext) -> None:
+    context.add_init_script("delete window.SharedWorker")
+    page = Tab(context.new_page()).open(address(plain))
+    save(plain, 2)
+    see(page, 2)
+    plain.edit("app.py", "1 / 0")
+    expect(page.locator("h1")).to_contain_text("ZeroDivisionError")
+    save(plain, 3)
+    see(page, 3)
+
+
+def test_an_answer_to_a_form_asks_first(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/form"))
+    page.locator("button").click()
+    page.wait_for_load_state()
+    save(plain, 2)
+    link = page.get_by_role("link", name="The code has changed")
+    expect(link).to_be_visible()
+    see(page, 1)
+    link.click()
+    see(page, 2)
+
+
+def test_pages_with_policies(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/nonce"))
+    save(plain, 2)
+    see(page, 2)
+    for _ in range(2):
+        tab.open(address(plain, "/forbidden"))
+        assert page.locator("script").count() == 0
+    assert len(re.findall("no live reload: .* /forbidden", plain.log)) == 1
+    tab.complaints = [one for one in tab.complaints if "Content Security Policy" not in one]
+
+
+def test_what_gets_no_client(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/opted-out"))
+    assert page.locator("script").count() == 0
+    tab.open(address(plain))
+    assert page.evaluate("fetch('/fragment').then(answer => answer.text())") == "<b>part</b>"
+    assert plain.get("/fragment").text == "<b>part</b>"
+
+
+def test_errors_of_the_page_are_told_in_the_terminal(plain: DevServer, tab: Tab) -> None:
+    tab.open(address(plain, "/faulty?a=1"))
+    plain.wait_for_log(
+        r"browser  Uncaught ReferenceError: nothingOfThatName is not defined\n +static/faulty.js:2:1  on /faulty\?a=1"
+    )
+    plain.wait_for_log(r"browser  Unhandled rejection: Error: nobody cares\n +/faulty:1:\d+  on")
+    plain.wait_for_log(r"browser  <img> could not be loaded\n +/missing.png  on")
+    tab.complaints.clear()
+
+
+def test_it_can_be_turned_off(serve: Serve, tab: Tab) -> None:
+    server = serve(
+        {"app.py": PLAIN, **STATIC},
+        "app:application",
+        "--static",
+        "/static=static",
+        "--no-livereload",
+        "--no-browser-errors",
+    )
+    page = tab.open(address(server, "/faulty"))
+    assert page.locator("script").count() == 2
+    server.edit("app.py", "1 / 0")
+    server.wait_for_text("ZeroDivisionError")
+    tab.open(address(server))
+    expect(page.locator("h1")).to_contain_text("ZeroDivisionError")
+    save(server, 2)
+    see(page, 2)  # our own page heals
+    assert "browser  " not in server.log
+    tab.complaints.clear()
+
+
+def test_devserver_stopped_and_started(serve: Serve, tab: Tab) -> None:
+    first = serve({"app.py": PLAIN, **STATIC}, "app:application")
+    page = tab.open(address(first))
+    see(page, 1)
+    port = str(first.port)
+    first.stop()
+    save(first, 2)
+    server = serve({}, "app:application", "--port", port)
+    see(page, 2)
+    save(server, 3)
+    see(page, 3)
+    forgive(tab)
+
+
+def test_a_stream_is_for_own_pages(plain: DevServer, tab: Tab, serve: Serve) -> None:
+    page = tab.open(address(plain))
+    heard = """url => new Promise(resolve => {
+        const source = new EventSource(url);
+        source.onopen = () => resolve("open");
+        source.onerror = () => resolve("refused");
+    })"""
+    assert page.evaluate(heard, "/__devserver__/events") == "open"
+    tab.open(address(plain).replace("127.0.0.1", "localhost"))
+    assert page.evaluate(heard, address(plain, "/__devserver__/events")) == "refused"
+    tab.complaints.clear()

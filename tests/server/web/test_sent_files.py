@@ -1,0 +1,43 @@
+"""Files and the addresses at which browsers know them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devserver.server.web import sent_files
+from devserver.server.web.sent_files import SentFiles
+
+
+def test_what_the_static_handler_sent() -> None:
+    files = SentFiles()
+    files.sent(Path("/p/shop/static/app.css"), "/static/app.css")
+    files.sent(Path("/p/shop/static/app.css"), "/media/app.css")
+    files.answered("/other/app.css")
+    assert files.urls_of("/p/shop/static/app.css") == ("/static/app.css", "/media/app.css")
+    assert files.file_of("/static/app.css") == "/p/shop/static/app.css"
+    assert files.file_of("/static/other.css") == ""
+
+
+def test_what_the_app_sent_is_known_by_how_its_address_ends() -> None:
+    files = SentFiles()
+    for url in ("/assets/site/app.css", "/assets/admin/app.css", "/assets/site/other.css"):
+        files.answered(url)
+    assert files.urls_of("/p/static/site/app.css") == ("/assets/site/app.css",)
+    assert files.urls_of("/p/else/app.css") == ("/assets/site/app.css", "/assets/admin/app.css"), "either may be it"
+    assert files.urls_of("/p/templates/index.html") == ()
+
+
+def test_a_url_may_come_to_mean_another_file() -> None:
+    files = SentFiles()
+    files.sent(Path("/p/a.css"), "/static/a.css")
+    files.sent(Path("/q/a.css"), "/static/a.css")
+    assert files.urls_of("/p/a.css") == ()
+    assert files.urls_of("/q/a.css") == ("/static/a.css",)
+
+
+def test_it_does_not_grow_for_ever() -> None:
+    files = SentFiles()
+    for number in range(sent_files.MAX_URLS + 10):
+        files.sent(Path(f"/p/{number}.css"), f"/{number}.css")
+    assert files.urls_of("/p/0.css") == ()
+    assert files.urls_of(f"/p/{sent_files.MAX_URLS}.css") == (f"/{sent_files.MAX_URLS}.css",)
