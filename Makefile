@@ -142,7 +142,7 @@ clean: ## remove environments, caches and build results
 debian-test:
 	$(call debian,git:git tmux:tmux pg_ctlcluster:postgresql chromium:chromium)
 debian-bench:
-	$(call debian,wrk:wrk)
+	$(call debian,wrk:wrk chromium:chromium)
 
 # A stamp is younger than pyproject.toml once its packages are installed. Dependency groups came with pip 25.1.
 $(VENV)/.dev-installed: pyproject.toml $(PY)

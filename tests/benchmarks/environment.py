@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import venv
@@ -13,10 +14,20 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = Path(__file__).resolve().parent / "env"
-PEERS: Final = ("django", "flask", "granian[reload]", "gunicorn", "uvicorn[standard]", "waitress", "werkzeug")
+PEERS: Final = (
+    "django",
+    "django-browser-reload",
+    "flask",
+    "granian[reload]",
+    "gunicorn",
+    "uvicorn[standard]",
+    "waitress",
+    "werkzeug",
+)
 SHOWN: Final = (
     "devserver",
     "django",
+    "django-browser-reload",
     "flask",
     "granian",
     "gunicorn",
@@ -37,7 +48,20 @@ def prepare() -> None:
         venv.create(FOLDER, clear=True, with_pip=True)
         pip("install", str(ROOT), *PEERS)
         stamp.write_text(wanted)
+    if not (FOLDER / "bin" / "vite").exists():
+        _install_vite()
     pip("install", "--force-reinstall", "--no-deps", str(ROOT))
+
+
+def _install_vite() -> None:
+    """A peer of the browser benchmark, where npm is at hand."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("bench: no npm, so Vite is left out", file=sys.stderr)
+        return
+    command = [npm, "install", "--global", "--prefix", str(FOLDER), "--no-fund", "--no-audit", "--silent", "vite"]
+    if subprocess.run(command, check=False, timeout=600, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"}).returncode:
+        print("bench: npm could not install Vite, so it is left out", file=sys.stderr)
 
 
 def pip(*arguments: str) -> None:

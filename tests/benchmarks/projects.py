@@ -79,6 +79,13 @@ if __name__ == "__main__":
 """
 
 
+PAGE_HTML: Final = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><link rel="stylesheet" href="/notes.css"></head><body><h1>Notes</h1></body></html>
+"""
+COLOUR: Final = re.compile(r"body \{ outline-color: .*\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """`write` fills an empty folder; `source` is the file, relative to it, whose HEADING is part of the answer to GET /."""
@@ -86,6 +93,7 @@ class Project:
     name: str
     source: str
     write: Callable[[Path], None]
+    sheet: str = ""  # a style sheet of the page at /
 
     def edit(self, folder: Path, heading: str) -> None:
         """Save the source with another heading, in place and with one write, as most editors do."""
@@ -94,6 +102,12 @@ class Project:
         if count != 1:
             raise ValueError(f"{path} must have one line HEADING, has {count}")
         path.write_text(text)
+
+    def edit_sheet(self, folder: Path, number: int) -> None:
+        """Save the style sheet with a colour of its own for this number, at its end."""
+        path = folder / self.sheet
+        text = COLOUR.sub("", path.read_text())
+        path.write_text(f"{text}body {{ outline-color: rgb(1, 2, {number}) }}\n")
 
 
 def _write_django(folder: Path) -> None:
@@ -111,7 +125,34 @@ def _write_wsgi(folder: Path) -> None:
     (folder / "serve_werkzeug.py").write_text(RUN_SIMPLE)
 
 
-DJANGO: Final = Project("Small Django project", "notes/views.py", _write_django)
+def _write_browser_reload(folder: Path) -> None:
+    _write_django(folder)
+    for name, before, after in (
+        ("settings.py", "INSTALLED_APPS = [", 'INSTALLED_APPS = [\n    "django_browser_reload",'),
+        (
+            "settings.py",
+            "MIDDLEWARE = [",
+            'MIDDLEWARE = [\n    "django_browser_reload.middleware.BrowserReloadMiddleware",',
+        ),
+        (
+            "urls.py",
+            "urlpatterns = [",
+            'urlpatterns = [\n    path("__reload__/", include("django_browser_reload.urls")),',
+        ),
+    ):
+        path = folder / "mysite" / name
+        path.write_text(path.read_text().replace(before, after))
+
+
+def _write_page(folder: Path) -> None:
+    shutil.copy(DJANGO_EXAMPLE / SHEET, folder / "notes.css")
+    (folder / "index.html").write_text(PAGE_HTML)
+
+
+SHEET: Final = "notes/static/notes/notes.css"
+DJANGO: Final = Project("Small Django project", "notes/views.py", _write_django, SHEET)
+DJANGO_BROWSER_RELOAD: Final = Project("Small Django project", "notes/views.py", _write_browser_reload, SHEET)
+PAGE: Final = Project("A page", "", _write_page, "notes.css")
 WSGI: Final = Project("Plain WSGI app", "app.py", _write_wsgi)
 COPYING: Final = Project("WSGI app heavy in copy.deepcopy", "app.py", lambda folder: _write_one(folder, COPYING_WSGI))
 ASGI: Final = Project("Plain ASGI app", "app.py", lambda folder: _write_one(folder, PLAIN_ASGI))

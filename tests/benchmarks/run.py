@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Final
 
-from tests.benchmarks import environment, measure_idle, measure_save, measure_start, measure_throughput
+from tests.benchmarks import environment, measure_browser, measure_idle, measure_save, measure_start, measure_throughput
 from tests.benchmarks.report import Sample, Surroundings, render_page
 
-NAMES: Final = ("save", "throughput", "start", "idle")
+NAMES: Final = ("save", "browser", "throughput", "start", "idle")
 MEASURES: Final = (
     measure_save.SAVE,
+    measure_browser.PAINTED,
+    measure_browser.ANSWERED,
     measure_throughput.THROUGHPUT,
     measure_start.START,
     measure_idle.CPU,
@@ -45,6 +47,7 @@ def measure(options: argparse.Namespace) -> Iterator[Sample]:
     rounds = 2 if options.quick else options.rounds
     benchmarks: dict[str, Callable[[], Iterator[Sample]]] = {
         "save": lambda: measure_save.measure(rounds, only),
+        "browser": lambda: measure_browser.measure(rounds, only),
         "throughput": lambda: measure_throughput.measure(max(1, rounds // 3), 1 if options.quick else 5, only),
         "start": lambda: measure_start.measure(rounds, only),
         "idle": lambda: measure_idle.measure(1, 3 if options.quick else 70, 3 if options.quick else 20, only),
@@ -60,6 +63,9 @@ def main(arguments: Sequence[str]) -> int:
         print(
             "bench: wrk is missing (Debian: apt-get install wrk), or leave out throughput with --only", file=sys.stderr
         )
+        return 1
+    if "browser" in wanted and not measure_browser.is_available():
+        print("bench: Chromium is missing (Debian: apt-get install chromium), or leave out browser", file=sys.stderr)
         return 1
     # Servers are ended by context managers: a SIGTERM must unwind them like Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)

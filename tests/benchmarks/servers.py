@@ -40,7 +40,7 @@ class Case:
         return Case(self.project, chosen)
 
 
-def _ours(target: str) -> Server:
+def ours(target: str) -> Server:
     return Server(OURS, f"devserver run {target} --port {{port}}")
 
 
@@ -63,7 +63,7 @@ RELOADING: Final = (
     Case(
         projects.DJANGO,
         (
-            _ours(DJANGO_WSGI),
+            ours(DJANGO_WSGI),
             Server("runserver", "python manage.py runserver 127.0.0.1:{port}"),
             Server("granian --reload", f"granian --interface wsgi --reload --port {{port}} {DJANGO_WSGI}"),
             Server("gunicorn --reload", f"gunicorn --reload --bind 127.0.0.1:{{port}} {DJANGO_WSGI}"),
@@ -73,7 +73,7 @@ RELOADING: Final = (
     Case(
         projects.WSGI,
         (
-            _ours(PLAIN),
+            ours(PLAIN),
             Server("granian --reload", f"granian --interface wsgi --reload --port {{port}} {PLAIN}"),
             Server("gunicorn --reload", f"gunicorn --reload --bind 127.0.0.1:{{port}} {PLAIN}"),
         ),
@@ -81,14 +81,14 @@ RELOADING: Final = (
     Case(
         projects.ASGI,
         (
-            _ours(PLAIN),
+            ours(PLAIN),
             Server("granian --reload", f"granian --interface asgi --reload --port {{port}} {PLAIN}"),
             Server("uvicorn --reload", f"uvicorn --reload --port {{port}} {PLAIN}"),
         ),
     ),
     Case(
         projects.FLASK_APP,
-        (_ours("app:app"), Server("flask run --debug", "flask --app app run --debug --port {port}")),
+        (ours("app:app"), Server("flask run --debug", "flask --app app run --debug --port {port}")),
     ),
 )
 
@@ -96,7 +96,7 @@ THROUGHPUT: Final = (
     Case(
         projects.WSGI,
         (
-            _ours(PLAIN),
+            ours(PLAIN),
             Server("werkzeug (run_simple)", "python serve_werkzeug.py {port}"),
             Server(
                 "runserver", "python -m django runserver 127.0.0.1:{port} --settings runserver_settings --pythonpath ."
@@ -107,25 +107,25 @@ THROUGHPUT: Final = (
     Case(
         projects.COPYING,
         (
-            _ours(PLAIN),
+            ours(PLAIN),
             *_THREADED,
         ),
     ),
     Case(
         projects.ASGI,
-        (_ours(PLAIN), Server("uvicorn", f"uvicorn --loop uvloop --http httptools --port {{port}} {PLAIN}")),
+        (ours(PLAIN), Server("uvicorn", f"uvicorn --loop uvloop --http httptools --port {{port}} {PLAIN}")),
     ),
 )
 
 STARTING: Final = (
     Case(
         projects.ASGI,
-        (_ours(PLAIN), _without_checkpoints(PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}")),
+        (ours(PLAIN), _without_checkpoints(PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}")),
     ),
     Case(
         projects.DJANGO,
         (
-            _ours(DJANGO_ASGI),
+            ours(DJANGO_ASGI),
             _without_checkpoints(DJANGO_ASGI),
             Server("uvicorn", f"uvicorn --port {{port}} {DJANGO_ASGI}"),
         ),
@@ -138,6 +138,11 @@ IDLE: Final = (
         (*RELOADING[0].servers, Server("uvicorn", f"uvicorn --port {{port}} {DJANGO_ASGI}")),
     ),
 )
+
+
+def is_installed(server: Server) -> bool:
+    """Whether its program is in the environment: Vite is only where there is npm."""
+    return Path(server.arguments(0)[0]).exists()
 
 
 @contextmanager

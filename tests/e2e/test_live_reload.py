@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.browser import NEEDS_CHROMIUM, Tab, chromium, context, tab
 from tests.e2e.harness import DevServer, Serve
@@ -306,6 +307,51 @@ def test_without_a_shared_worker(plain: DevServer, context: BrowserContext) -> N
     expect(page.locator("h1")).to_contain_text("ZeroDivisionError")
     save(plain, 3)
     see(page, 3)
+
+
+def test_who_slept_connects_again(plain: DevServer, context: BrowserContext) -> None:
+    context.add_init_script("delete window.SharedWorker")
+    page = context.new_page()
+    page.clock.install()
+    page.goto(address(plain))
+    plain.wait_for(lambda: plain.streams() == 1, "a stream")
+    with page.expect_request("**/__devserver__/events"):
+        page.clock.fast_forward(60_000)
+    plain.wait_for(lambda: plain.streams() == 1, "one stream")
+    save(plain, 2)
+    see(page, 2)
+
+
+def test_two_browsers_on_two_addresses(serve: Serve, chromium: Browser) -> None:
+    """As in a classroom: the teacher's at this machine, the other one's over the network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: it tells the address that would be used
+        except OSError:
+            pytest.skip("this machine has no network address")
+        network = probe.getsockname()[0]
+    server = serve({"app.py": PLAIN, **STATIC}, "app:application", "--static", "/static=static", "--host", "0.0.0.0")
+    contexts = [chromium.new_context(), chromium.new_context()]
+    teacher, pupil = (each.new_page() for each in contexts)
+    teacher.goto(f"http://127.0.0.1:{server.port}/")
+    pupil.goto(f"http://{network}:{server.port}/")
+    for version in (2, 3):
+        save(server, version)
+        see(teacher, version)
+        see(pupil, version)
+    server.edit("app.py", "1 / 0")
+    for page in (teacher, pupil):
+        expect(page.locator("h1")).to_contain_text("ZeroDivisionError")
+    save(server, 4)
+    for page in (teacher, pupil):
+        see(page, 4)
+        page.goto(page.url + "styled")
+    server.edit("static/outer.css", STATIC["static/outer.css"].replace("1, 1, 1", "2, 2, 2"))
+    for page in (teacher, pupil):
+        expect(page.locator(".outer")).to_have_css("color", "rgb(2, 2, 2)")
+    assert server.streams() == 2
+    for each in contexts:
+        each.close()
 
 
 def test_an_answer_to_a_form_asks_first(plain: DevServer, tab: Tab) -> None:

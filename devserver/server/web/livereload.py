@@ -40,7 +40,8 @@ class LiveReload:
             await self._app(scope, receive, send)
             return
         if not shows_document(scope):
-            await self._app(scope, receive, self._noting(scope, send))
+            is_file = "." in scope["path"].rpartition("/")[2]  # by its name; what has none is not looked for later
+            await self._app(scope, receive, self._noting(scope, send) if is_file else send)
             return
         headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         answer = _Answer(scope, send, self._tag, self._notice)

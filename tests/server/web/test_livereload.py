@@ -35,7 +35,7 @@ class Asked:
         asks: Headers = NAVIGATION,
         method: str = "GET",
         quiet: bool = False,
-        fails: bool = False,
+        path: str = "/a",
     ) -> None:
         self.sent: list[Event] = []
         self.notices: list[str] = []
@@ -45,14 +45,12 @@ class Asked:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             self.scope = scope
             await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-            if fails:
-                raise LookupError
             for piece in pieces[:-1]:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": pieces[-1] if pieces else b""})
 
         live = LiveReload(app, run=5, sent=self.files, notice=self.notices.append, is_quiet=quiet)
-        scope = {"type": "http", "method": method, "path": "/a", "scheme": "http", "headers": list(asks)}
+        scope = {"type": "http", "method": method, "path": path, "scheme": "http", "headers": list(asks)}
         asyncio.run(live(scope, self._receive, self._send))
 
     async def _receive(self) -> Event:
@@ -222,8 +220,14 @@ def test_an_app_that_fails_after_its_headers_is_cut_behind_them() -> None:
 
 
 def test_what_scripts_fetch_is_known_by_its_address() -> None:
-    asked = Asked(b"h1 {}", headers=[(b"content-type", b"text/css")], asks=[(b"sec-fetch-dest", b"style")])
-    assert asked.files.urls_of("/project/pages/a") == ("/a",)
+    def known(path: str, status: int) -> bool:
+        asked = Asked(b"h1 {}", path=path, status=status, asks=[(b"sec-fetch-dest", b"style")])
+        return bool(asked.files.urls_of(f"/project/{path}"))
+
+    assert known("/static/a.css", 200)
+    assert known("/static/a.css", 304)
+    assert not known("/static/a.css", 404)
+    assert not known("/api/items", 200), "no file has such a name"
 
 
 # --- the client ---

@@ -246,7 +246,7 @@
           renew(one);
         }
       }
-      for (const sheet of [...root.styleSheets, ...root.adoptedStyleSheets]) renew(sheet, sheet.href);
+      for (const sheet of [...root.styleSheets, ...(root.adoptedStyleSheets ?? [])]) renew(sheet, sheet.href);
     }
     // a script, a font, the page itself
     const uses = [location.href, ...performance.getEntriesByType("resource").map(({ name }) => name)];
