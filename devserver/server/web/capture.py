@@ -215,6 +215,7 @@ class _Request(Slot):
     __slots__ = (
         "_is_read",
         "_receive",
+        "_scope",
         "_send",
         "_told_all",
         "body",
@@ -228,6 +229,7 @@ class _Request(Slot):
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__()
         self.body = bytearray() if _brings_body(scope) else None
+        self._scope = scope
         self._receive = receive
         self._is_read = False  # to the end of its body
         self._told_all: asyncio.Event | None = None  # the app has sent all of an answer that is held
@@ -275,8 +277,7 @@ class _Request(Slot):
         if self.held is not None:
             await self.held.send(event)
             if self.held.is_held and is_last(event):
-                self._told_all = self._told_all or asyncio.Event()
-                self._told_all.set()
+                await self._all_is_told()
         elif event["type"] == "http.response.start":
             self.has_started = True
             if event["status"] >= 500:
@@ -288,6 +289,14 @@ class _Request(Slot):
         else:
             await self._send(event)
         self.last = event
+
+    async def _all_is_told(self) -> None:
+        """The answer is complete, and held. Nothing comes in its place for who does not want a page."""
+        assert self.held is not None
+        if _media_type(self._scope) != "text/html":
+            await self.held.let_go()
+        self._told_all = self._told_all or asyncio.Event()
+        self._told_all.set()
 
     async def held_back(self) -> HeldAnswer | None:
         """What the app has sent and the client has not got; from now on it waits until it is let go."""

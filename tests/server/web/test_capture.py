@@ -412,6 +412,22 @@ def test_an_answer_whose_app_goes_on_is_not_held_up(monkeypatch: pytest.MonkeyPa
     asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
 
 
+def test_a_complete_answer_goes_at_once_to_who_wants_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "HELD_S", 10 * DEADLINE_S)
+
+    async def main() -> None:
+        async def goes_on(receive: Receive, send: Send) -> None:
+            await send(START_500)
+            await send(BODY)
+            assert asked.sent == THEIRS, "before the app has ended"
+
+        asked = Asked(app(goes_on))
+        scope = {"type": "http", "method": "GET", "headers": [(b"accept", JSON)]}
+        await asked.capture(scope, asked.receive, asked.send)
+
+    asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
+
+
 def test_an_app_that_waits_for_its_client_to_leave_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Quart does from 0.23 on. The engine cannot tell that the answer is complete while it is held."""
     monkeypatch.setattr(held, "HELD_S", 10 * DEADLINE_S)
