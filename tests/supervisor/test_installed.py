@@ -34,8 +34,9 @@ def test_reads_are_the_roots(tmp_path: Path) -> None:
     assert missing.signature == ABSENT
 
 
-def _later(monkeypatch: pytest.MonkeyPatch, path: Path, seconds: float) -> None:
-    moment = path.stat().st_ctime_ns + int(seconds * 1e9)
+def _later(monkeypatch: pytest.MonkeyPatch, folder: Path, seconds: float) -> None:
+    """It is so long after the last change below the folder."""
+    moment = max(path.stat().st_ctime_ns for path in (folder, *folder.rglob("*"))) + int(seconds * 1e9)
     monkeypatch.setattr(time, "time_ns", lambda: moment)
 
 
@@ -46,17 +47,17 @@ def test_quiet_is_told_by_the_folder_and_all_that_is_new_in_it(tmp_path: Path, m
     before = sign_installed(folder)
     new.mkdir(parents=True)
     after = sign_installed(folder)
-    _later(monkeypatch, new, 0.1)
+    _later(monkeypatch, tmp_path, 0.1)
     assert quiet_in_s(folder, before, after) == pytest.approx(QUIET_S - 0.1, abs=0.05)
-    _later(monkeypatch, new, QUIET_S)
+    _later(monkeypatch, tmp_path, QUIET_S)
     assert quiet_in_s(folder, before, after) == 0
     assert quiet_in_s(folder, after, before) == 0  # removed
     (new / "file.py").touch()
     while (new / "file.py").stat().st_ctime_ns <= tmp_path.stat().st_ctime_ns:
         (new / "file.py").touch()  # the clock of the file system ticks
-    _later(monkeypatch, new / "file.py", 0.1)
+    _later(monkeypatch, tmp_path, 0.1)
     assert quiet_in_s(folder, before, after) > 0
-    _later(monkeypatch, new / "file.py", QUIET_S)
+    _later(monkeypatch, tmp_path, QUIET_S)
     assert quiet_in_s(folder, before, after) == 0
     (old / "file.py").touch()  # what was there before is somebody's own business
     assert quiet_in_s(folder, before, after) == 0
