@@ -111,8 +111,13 @@ class Project:
 
 
 def _write_django(folder: Path) -> None:
+    # As if just written: browsers keep old files for longer that a server sends without saying for how long, as runserver does.
     shutil.copytree(
-        DJANGO_EXAMPLE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sqlite3", "__pycache__")
+        DJANGO_EXAMPLE,
+        folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("*.sqlite3", "__pycache__"),
+        copy_function=shutil.copy,
     )
     python = str(environment.FOLDER / "bin" / "python")
     command = [python, "manage.py", "migrate", "--verbosity", "0"]
