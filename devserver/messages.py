@@ -69,6 +69,7 @@ class ResumeCheckpoint(NamedTuple):
     stand_in: Report | None = None  # serve this page instead of the target
     plan: Plan = Plan()
     run: int = 0  # what browsers tell by whether they show the newest; greater than those of all servers before
+    refreshes: int = 0  # how many there were: what this server answers is newer
     fds: int = 2
 
 
@@ -132,6 +133,7 @@ class RefreshFiles(NamedTuple):
     """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
 
     paths: tuple[str, ...]
+    number: int = 0  # of this refresh, counted over all servers
 
 
 class PinJudged(NamedTuple):
@@ -234,6 +236,7 @@ class FilesRefreshed(NamedTuple):
 
     urls: tuple[str, ...]  # paths at which browsers know the files
     page: bool  # some are at none: pages were made from them
+    number: int = 0
 
 
 class ExclusiveHeld(NamedTuple):

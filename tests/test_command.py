@@ -55,6 +55,7 @@ Reloading:
   --reload-include GLOB       Restart for these, read or not.  [repeatable]
   --reload-exclude GLOB       Do not watch these.  [repeatable]
   --[no-]checkpoints          Keep the load in steps to restart from.  [on]
+  --[no-]livereload           Pages in browsers follow each change.  [on]
   --poll                      Find changes by polling, for network mounts.
 
 Address:
@@ -71,6 +72,7 @@ Errors:
   --[no-]console              A prompt in error pages, on loopback only.  [on]
   --editor EDITOR             Opens the code that error pages show.  [found]
   --framework-errors          The framework's error page comes first.
+  --[no-]browser-errors       Print the errors of pages in the terminal.  [on]
   --full-tracebacks           List the calls in libraries too.
   --slow-callbacks SECONDS    Name what holds up the event loop longer.  [0]
 
@@ -180,7 +182,7 @@ def test_switches_both_ways() -> None:
         ("--prot 8000", "no option --prot", "did you mean --port?"),
         ("--xyzzy", "no option --xyzzy", "devserver --help  shows how"),
         ("run --prot 8000", "no option --prot", "did you mean --port?"),
-        ("run --no-relaod", "no option --no-relaod", "did you mean --no-reload or --reload?"),
+        ("run --no-relaod", "no option --no-relaod", "did you mean --no-reload or --no-livereload?"),
         ("run --xyzzy 4", "no option --xyzzy", "devserver run --help  lists all options"),
         ("run --workers 4", "no option --workers", "leave it out: one process serves"),
         ("run -p 80", "no option -p", "it is written  --port"),

@@ -12,20 +12,27 @@ from pathlib import Path
 
 from devserver.messages import Configure, FilesRefreshed, Noticed, StreamOpened
 from devserver.server.asgi import ASGIApp
+from devserver.server.integration import Integrated
 from devserver.server.web import browser_errors
 from devserver.server.web.browser_errors import BrowserErrors
+from devserver.server.web.client import Edition, client_tag
 from devserver.server.web.lines import LineWriter
 from devserver.server.web.livereload import LiveReload
 from devserver.server.web.sent_files import SentFiles
 
 
 class Browsers:
-    """`send` is the way to the supervisor. `lines` is set, once there is a loop, by who owns this."""
+    """`send` is the way to the supervisor, `record` notes that a static file was sent. `lines` is set, once there is a loop, by who
+    owns this."""
 
-    def __init__(self, configure: Configure, send: Callable[..., None]) -> None:
+    def __init__(self, configure: Configure, send: Callable[..., None], record: Callable[[str], None]) -> None:
         self._options = configure.options
         self._send = send
+        self._record = record
         self._sent = SentFiles()
+        self._template_roots: tuple[str, ...] = ()
+        self.edition = Edition()
+        """Of what is answered now."""
         self._errors = BrowserErrors(configure.style, self._sent.file_of)
         self.lines: LineWriter | None = None
 
@@ -43,21 +50,35 @@ class Browsers:
     def static_sent(self, path: Path, url: str) -> None:
         """The static handler has sent this file. From any thread."""
         self._sent.sent(path, url)
+        self._record(str(path))
 
-    def refreshed(self, paths: Sequence[str]) -> None:
-        """Nothing of these files is cached any more: browsers may ask for them."""
+    def refreshed(self, paths: Sequence[str], number: int) -> None:
+        """Nothing of these files is cached any more: browsers may ask for them. What is answered from now on has seen it."""
+        self.edition = Edition(self.edition.run, number)
         urls = {path: self._sent.urls_of(path) for path in paths}
         known = dict.fromkeys(url for each in urls.values() for url in each)
-        self._send(FilesRefreshed(tuple(known), not all(urls.values())))
+        page = not all(urls.values()) or any(f"{path}/".startswith(self._template_roots) for path in paths)
+        self._send(FilesRefreshed(tuple(known), page, number))
 
-    def following(self, app: ASGIApp, run: int) -> ASGIApp:
-        """`app`, with the client in its pages, which then are of the server with this number; `app` itself without live reload."""
+    def following(self, app: ASGIApp, integrated: Integrated) -> ASGIApp:
+        """`app`, with the client in its pages; `app` itself without live reload."""
         if not (self._options.livereload and self._options.reload):
             return app
-        return LiveReload(
-            app,
-            run=run,
-            sent=self._sent,
-            notice=lambda text: self._send(Noticed(text, once=True)),
-            is_quiet=not self._options.browser_errors,
-        )
+        self._sent.roots = tuple(map(str, integrated.static_roots))
+        self._template_roots = tuple(f"{root}/" for root in integrated.template_roots)
+        return LiveReload(app, tag=self._tag, files=self, notice=self._notice_once)
+
+    def _tag(self, nonce: str, *, is_repeatable: bool) -> str:
+        return client_tag(self.edition, nonce, is_repeatable=is_repeatable)
+
+    def _notice_once(self, text: str) -> None:
+        self._send(Noticed(text, once=True))
+
+    def about_to_send(self, url: str) -> bool:
+        """Whether the app is asked for a static file, which is signed before it is read."""
+        if file := self._sent.about_to_send(url):
+            self._record(file)  # as the static handler's files: a change of it refreshes browsers
+        return bool(file)
+
+    def answered(self, url: str) -> None:
+        self._sent.answered(url)

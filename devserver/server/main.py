@@ -60,6 +60,7 @@ from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
 from devserver.server.reporting import Reporting
 from devserver.server.web import stack
+from devserver.server.web.client import Edition
 from devserver.server.web.engine import CANCEL_S, Engine, choose_event_loop
 from devserver.server.web.hosts import HostCheck, machine_names
 from devserver.server.web.lifespan import Lifespan
@@ -100,7 +101,7 @@ class ServerProcess:
     def __init__(self, resumed: Resumed, configure: Configure, integrations: Sequence[Integration]) -> None:
         self._channel: Channel = resumed.channel
         self._stand_in = resumed.stand_in
-        self._run = resumed.run
+        self._edition = Edition(resumed.run, resumed.refreshes)
         self._stack_fd = resumed.stack_fd
         self._options = configure.options
         self._target: Target = configure.target
@@ -129,13 +130,14 @@ class ServerProcess:
             notice=lambda text: self._send(Noticed(text)),
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
+        self._reporting.edition = lambda: self._browsers.edition
         self._outside = Outside(
             make_report=lambda error, where: self._reporting.make(error, Occasion.BACKGROUND, detail=where),
             show=lambda report, once: self._send(Reported(report, once)),
             notice=lambda text: self._send(Noticed(text, warning=True)),
             user_roots=self._reporting.user_roots,
         )
-        self._browsers = Browsers(configure, self._send)
+        self._browsers = Browsers(configure, self._send, self._recorder.sent_static)
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: LineWriter | None = None
@@ -152,7 +154,7 @@ class ServerProcess:
         """Load, serve until told to end, end."""
         self._prepare_process()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
-        self._reporting.run = self._run
+        self._browsers.edition = self._edition
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
@@ -216,7 +218,7 @@ class ServerProcess:
     def _continue_as(self, resumed: Resumed) -> None:
         """This process continues from a checkpoint: it is another server than the one that came so far."""
         self._channel = resumed.channel
-        self._run = resumed.run
+        self._edition = Edition(resumed.run, resumed.refreshes)
         os.dup2(resumed.stack_fd, self._stack_fd, inheritable=False)  # faulthandler knows it by its number
         os.close(resumed.stack_fd)
         self._began = time.perf_counter()
@@ -341,18 +343,14 @@ class ServerProcess:
             errors=self._reporting.api,
             kept=self._reporting.kept,
             write_request=self._request_writer() if self._options.access_log else None,
-            on_static_sent=self._static_sent,
+            on_static_sent=self._browsers.static_sent,
             framework_errors=self._options.framework_errors,
             stream_opened=self._browsers.stream_opened,
             browser_said=self._browsers.said,
-            following=lambda inner: self._browsers.following(inner, self._run),
+            following=lambda inner: self._browsers.following(inner, app.integrated),
         )
         self._streams = built.streams
         return built.app
-
-    def _static_sent(self, path: Path, url: str) -> None:
-        self._recorder.sent_static(path)
-        self._browsers.static_sent(path, url)
 
     def _mounts(self, app: App) -> list[StaticMount]:
         if app.report is not None:
@@ -424,10 +422,10 @@ class ServerProcess:
                     self._engine.adopt(fd, read.encode("latin-1"))
             case Drain(grace_s=grace_s):
                 self._drain(grace_s)
-            case RefreshFiles(paths=paths):
+            case RefreshFiles(paths=paths, number=number):
                 for integration in self._applicable:
                     integration.files_changed([Path(path) for path in paths])
-                self._browsers.refreshed(paths)
+                self._browsers.refreshed(paths, number)
             case _:
                 raise AssertionError(f"not for a server: {message}")
 

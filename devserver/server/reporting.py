@@ -18,6 +18,7 @@ from devserver.server.asgi import Scope, Send
 from devserver.server.integration import Integrated
 from devserver.server.web import reports
 from devserver.server.web.capture import NOTHING_BROUGHT, Brought
+from devserver.server.web.client import Edition
 from devserver.server.web.error_api import ErrorAPI, Keys
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.lines import STDERR, LineWriter
@@ -25,7 +26,8 @@ from devserver.source import working_folder
 
 
 class Reporting:
-    """`send` is the way to the supervisor. `run`, and `lines` once there is a loop, are set by who owns this."""
+    """`send` is the way to the supervisor. `edition` says of what pages are made now; it, and `lines` once
+    there is a loop, are set by who owns this."""
 
     def __init__(self, configure: Configure, send: Callable[[Message], None]) -> None:
         self._options = configure.options
@@ -34,7 +36,7 @@ class Reporting:
         self._send = send
         self._versions: tuple[tuple[str, str], ...] = ()
         self._pins_tried: deque[asyncio.Future[PinJudged]] = deque()
-        self.run = 0
+        self.edition: Callable[[], Edition] = Edition
         self.lines: LineWriter | None = None
         self.kept = KeptErrors()
         self.api = ErrorAPI(
@@ -89,7 +91,7 @@ class Reporting:
 
     async def answer(self, report: Report, scope: Scope, send: Send) -> None:
         """Send it to an HTTP client, with what that client may do."""
-        await reports.answer(report, scope, send, run=self.run, tools=self.api.tools(report, scope))
+        await reports.answer(report, scope, send, edition=self.edition(), tools=self.api.tools(report, scope))
 
     def pin_judged(self, message: PinJudged) -> None:
         """The supervisor has answered the oldest try."""

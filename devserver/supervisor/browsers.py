@@ -8,8 +8,10 @@ is said is for everybody who may open a page (numbers, and addresses of files th
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 MAX_STREAMS = 256
@@ -36,18 +38,26 @@ class Browsers:
         self._call_later = call_later
         self._listening: dict[int, socket.socket] = {}  # by descriptor
         self._attend: dict[int, Callable[[], None]] = {}  # likewise
+        self._gone: list[socket.socket] = []  # let go, and perhaps still in the selector
         self._run = 0
+        self.refreshes = 0
+        """How many were decided."""
+        self._told_refreshes = 0
         self._beats = False
 
     def opened(self, fd: int) -> None:
         """A browser listens from now on. Takes the descriptor over."""
-        listener = socket.socket(fileno=fd)
+        try:
+            listener = socket.socket(fileno=fd)
+        except OSError:  # macOS: its browser has left already
+            os.close(fd)
+            return
         if len(self._listening) >= MAX_STREAMS:
             listener.close()
             return
         self._listening[fd] = listener
         self._attend[fd] = partial(self._attend_to, listener)
-        self._send(listener, _HEAD + (_event({"run": self._run}) if self._run else b""))
+        self._send(listener, _HEAD + (_event(self._state()) if self._run else b""))
         if not self._beats:
             self._beats = True
             self._call_later(HEARTBEAT_S, self._beat)
@@ -55,18 +65,19 @@ class Browsers:
     def newest(self, run: int) -> None:
         """A server with this number answers: what older ones have made is old."""
         self._run = run
-        self._tell_all(_event({"run": run}))
+        self._tell_all(_event(self._state()))
 
-    def refreshed(self, urls: Sequence[str], *, page: bool) -> None:
-        """Files changed that browsers know by these paths; with `page`, such as pages are made from."""
-        self._tell_all(_event({"urls": list(urls), "page": page}))
+    def refreshed(self, urls: Sequence[str], number: int, *, page: bool) -> None:
+        """Files changed that browsers know by these paths; with `page`, such as pages are made from. This is refresh `number`."""
+        self._told_refreshes = number
+        self._tell_all(_event({"urls": list(urls), "page": page, "seen": number}))
 
     def descriptors(self) -> Mapping[int, Callable[[], None]]:
         """What belongs in the selector, and what to do when it is readable: then a browser leaves."""
         return self._attend
 
     def _attend_to(self, listener: socket.socket) -> None:
-        if listener.fileno() < 0:  # let go in this very turn
+        if listener.fileno() not in self._listening:  # let go in this very turn
             return
         try:
             if listener.recv(4096, _FLAGS):
@@ -77,10 +88,24 @@ class Browsers:
             pass
         self._let_go(listener)
 
+    def settle(self) -> None:
+        """The selector has heard who is gone: their descriptors may be closed.
+
+        Not before: a child that the app has forked may hold the connection too, and epoll would tell of its end for ever.
+        """
+        for listener in self._gone:
+            listener.close()
+        self._gone.clear()
+
     def close(self) -> None:
         """End all streams. Browsers look for the next run by themselves."""
         for listener in list(self._listening.values()):
             self._let_go(listener)
+        self.settle()
+
+    def _state(self) -> Mapping[str, int]:
+        """What a page compares: who finds that it has missed a refresh loads again."""
+        return {"run": self._run, "seen": self._told_refreshes}
 
     def _beat(self) -> None:
         self._beats = bool(self._listening)
@@ -102,7 +127,9 @@ class Browsers:
 
     def _let_go(self, listener: socket.socket) -> None:
         del self._listening[listener.fileno()], self._attend[listener.fileno()]
-        listener.close()
+        self._gone.append(listener)
+        with suppress(OSError):  # whoever else holds the connection: its browser shall see the end
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def _event(said: object) -> bytes:

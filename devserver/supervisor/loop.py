@@ -137,7 +137,7 @@ class Supervisor:
             show_pin=self._show_pin,
             judge_pin=self._judge_pin,
             on_stream=self._browsers.opened,
-            on_refreshed=lambda urls, page: self._browsers.refreshed(urls, page=page),
+            on_refreshed=lambda news: self._browsers.refreshed(news.urls, news.number, page=news.page),
         )
         self._tree.listen_on(listener.sockets)
 
@@ -181,6 +181,7 @@ class Supervisor:
         for fd in [fd for fd, how in self._registered.items() if wanted.get(fd) != how]:
             self._selector.unregister(fd)
             del self._registered[fd]
+        self._browsers.settle()
         for fd, (mask, act) in wanted.items():
             if fd not in self._registered:
                 self._selector.register(fd, mask, act)
@@ -424,7 +425,8 @@ class Supervisor:
             case commands.RetireRoot():
                 tree.retire_root()
             case commands.Resume(server=number, position=position, stand_in=report, generation=generation):
-                tree.resume(number, report, position, self._plan(), self._first_run + generation)
+                run = self._first_run + generation
+                tree.resume(number, report, position, self._plan(), run=run, refreshes=self._browsers.refreshes)
                 self._changes.load_began(number)
             case commands.LetServe(server=number):
                 tree.let_serve(number)
@@ -433,7 +435,8 @@ class Supervisor:
             case commands.KillServer(server=number):
                 tree.kill(number)
             case commands.Refresh(server=number, paths=paths):
-                tree.refresh(number, paths)
+                self._browsers.refreshes += 1
+                tree.refresh(number, paths, self._browsers.refreshes)
             case commands.TellBrowsers(generation=generation):
                 self._browsers.newest(self._first_run + generation)
             case commands.StartTimer(timer=timer, server=number, seconds=seconds):

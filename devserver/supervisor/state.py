@@ -88,16 +88,12 @@ class Role(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Server:
     number: int
+    generation: int = 0  # by which browsers tell whether they show the newest
     role: Role = Role.TARGET
     phase: Phase = Phase.LOADING
     broken: bool = False  # the load raised: it serves the error page
     used: bool = False  # a request has begun
     exclusive: tuple[str, ...] = ()
-
-    @property
-    def generation(self) -> int:
-        """By which browsers tell whether they show the newest. Between those of two servers one is free."""
-        return 2 * self.number
 
 
 class Wanted(StrEnum):
@@ -117,6 +113,7 @@ class State:
     draining: tuple[Server, ...] = ()  # the oldest first
     wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
     position: int = DEEPEST  # the checkpoint from which it may continue
+    inherited: int = 0  # the generation of a server that died while it served, if it is loaded again as it was
     prompts: tuple[int, ...] = ()  # the servers at a breakpoint: the first has the terminal, the others wait for it
     early_deaths: int = 0
     root_deaths: int = 0
@@ -195,7 +192,7 @@ def _want(state: State, wanted: Wanted, position: int = 0) -> Step:
     if state.wanted is Wanted.RESTART:
         wanted = Wanted.RESTART
     told = state.wanted is not Wanted.NOTHING
-    state = replace(state, wanted=wanted, position=min(state.position, position))
+    state = replace(state, wanted=wanted, position=min(state.position, position), inherited=0)
     if state.prompt:
         return state, [] if told else [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
     return _load_if_possible(state)
@@ -213,10 +210,15 @@ def _load_if_possible(state: State) -> Step:
     if state.wanted is Wanted.RESTART:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
     number, position = state.last_number + 1, state.position
-    server = Server(number)
-    state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, position=DEEPEST)
+    server = Server(number, state.inherited or _generation(number))
+    state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, position=DEEPEST, inherited=0)
     resume = Resume(number, position, generation=server.generation)
     return state, [*commands, resume, StartTimer(Timer.HANG, number, HANG_S)]
+
+
+def _generation(number: int) -> int:
+    """Of a server with something new. Between those of two servers one is free."""
+    return 2 * number
 
 
 def _put_aside(state: State) -> Step:
@@ -326,9 +328,12 @@ def _died(state: State, server: Server, status: int) -> Step:
     early = server.phase is not Phase.SERVING or not server.used
     state = replace(state, early_deaths=state.early_deaths + 1 if early else 0)
     if state.wanted is Wanted.NOTHING and state.early_deaths >= MAX_EARLY_DEATHS:
-        return state, [tell, Tell(Notice.GAVE_UP, server.number), ReadStack(server.number, status)]
+        state, dismissed = _dismiss_stand_in(state)  # what it says is no longer so
+        return state, [*dismissed, tell, Tell(Notice.GAVE_UP, server.number), ReadStack(server.number, status)]
     if state.wanted is Wanted.NOTHING:
-        state = replace(state, wanted=Wanted.RESUME, position=0 if early else DEEPEST)
+        # Nothing has changed, so pages stay: one whose script kills the server would do so for ever if it were loaded again.
+        inherited = server.generation if server.phase is Phase.SERVING else 0
+        state = replace(state, wanted=Wanted.RESUME, position=0 if early else DEEPEST, inherited=inherited)
     state, commands = _load_if_possible(state)
     return state, [tell, *commands]
 
@@ -382,10 +387,10 @@ def _stack_read(state: State, event: StackRead) -> Step:
     elif state.current is not None or state.stand_in is not None or not state.root_up:
         return state, []  # a new load has begun since
     number = state.last_number + 1
-    stand_in = Server(number, Role.STAND_IN)
-    state = replace(state, last_number=number, stand_in=stand_in)
     # Older than what it stands in for, which answers later, and newer than what came before.
-    generation = state.current.generation - 1 if state.current is not None else stand_in.generation
+    generation = state.current.generation - 1 if state.current is not None else _generation(number)
+    stand_in = Server(number, generation, Role.STAND_IN)
+    state = replace(state, last_number=number, stand_in=stand_in)
     commands: list[Command] = [Resume(number, stand_in=event.report, generation=generation)]
     if hangs:
         commands.append(Tell(Notice.HANGS, event.server, event.report))

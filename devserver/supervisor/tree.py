@@ -118,7 +118,7 @@ class Tree:
         show_pin: Callable[[], None],
         judge_pin: Callable[[str], PinJudged],
         on_stream: Callable[[int], None],
-        on_refreshed: Callable[[Sequence[str], bool], None],
+        on_refreshed: Callable[[FilesRefreshed], None],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -177,7 +177,9 @@ class Tree:
             self._end_if_idle(self._root)
             self._root = None
 
-    def resume(self, number: int, stand_in: Report | None, position: int, plan: Plan, run: int) -> ServerRecord | None:
+    def resume(
+        self, number: int, stand_in: Report | None, position: int, plan: Plan, *, run: int, refreshes: int
+    ) -> ServerRecord | None:
         """Fork a server from the checkpoint at `position`, or from the deepest before it that lives; a stand-in from the root.
 
         Those behind that checkpoint are discarded. None if the root is gone (its end is an event of its own).
@@ -206,7 +208,9 @@ class Tree:
         self.servers[number] = server
         root.servers.add(number)
         stack_fd = os.dup(stack_file.fileno())
-        parent.channel.send(ResumeCheckpoint(number, stand_in, plan, run), [theirs.detach(), stack_fd], close_fds=True)
+        parent.channel.send(
+            ResumeCheckpoint(number, stand_in, plan, run, refreshes), [theirs.detach(), stack_fd], close_fds=True
+        )
         return server
 
     def let_serve(self, number: int) -> None:
@@ -229,9 +233,9 @@ class Tree:
                 self._accepting = None
             server.parent.channel.send(KillServer(number))
 
-    def refresh(self, number: int, paths: tuple[str, ...]) -> None:
+    def refresh(self, number: int, paths: tuple[str, ...], refresh: int) -> None:
         if server := self.servers.get(number):
-            server.channel.send(RefreshFiles(paths))
+            server.channel.send(RefreshFiles(paths, refresh))
 
     def ask_for_stack(self, number: int) -> None:
         """Have the process write its stacks into its stack file."""
@@ -404,12 +408,13 @@ class Tree:
             case StreamOpened():
                 for fd in fds:  # none if this process is out of descriptors
                     self._on_stream(fd)
-            case FilesRefreshed(urls=urls, page=page):
-                self._on_refreshed(urls, page)
+            case FilesRefreshed():
+                self._on_refreshed(message)
             case Noticed(text=text, warning=warning, once=once):
-                if not (once and text in self._noticed):
-                    self._noticed.add(text)
+                if not once or text not in self._noticed:
                     self._notice(text, warning)
+                if once:
+                    self._noticed.add(text)
             case Reported(report=report, once=once):
                 self._on_report(report, once)
             case _:

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from devserver.report import Occasion
 from devserver.server.web import pages
+from devserver.server.web.client import Edition
 from devserver.server.web.tracebacks import examine
 
 CALLS = 60
@@ -41,7 +42,7 @@ def failing(folder: Path, megabyte: int = 1_000_000) -> Exception:
 
 def page(error: Exception, folder: Path) -> bytes:
     kept = examine(error, Occasion.REQUEST, user_roots=[str(folder)])
-    return pages.render(kept.report, "text/html", run=1).body
+    return pages.render(kept.report, "text/html", edition=Edition(1)).body
 
 
 def main() -> None:

@@ -221,7 +221,13 @@ def write(project: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
+        # In place, as most editors do; the moment in which it is empty is as short as theirs.
+        data = textwrap.dedent(text).encode()
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
 
 
 WSGI_APP = """

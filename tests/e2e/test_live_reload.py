@@ -136,13 +136,18 @@ def test_the_page_follows(serve: Serve, tab: Tab, name: str) -> None:
         expect(page.locator("h1")).to_contain_text("SyntaxError")
         server.edit(site.code, source.replace('"one"', '"four"'))
         expect(heading).to_have_text("four")
+        # The new server knows what the page shows, although it was asked for nothing but whether that is still the same.
+        mark(page)
+        server.edit(f"{site.static}/site.css", CSS.replace("1, 1, 1", "3, 3, 3"))
+        expect(heading).to_have_css("color", "rgb(3, 3, 3)")
+        assert is_marked(page)
     forgive(tab)
 
 
 # --- one plain site for all that does not depend on a framework ---
 
 PLAIN = """
-    import time
+    import os, time
     VERSION = 1
     PAGES = {
         "/": "<!doctype html><title>one</title><link rel=icon href=data:,><h1>version {version}</h1><p>some text",
@@ -163,10 +168,25 @@ PLAIN = """
         "/form": "<!doctype html><link rel=icon href=data:,><form method=post><button>send</button></form>"
              "<h1>version {version}</h1>",
         "/fragment": "<b>part</b>",
+        "/slow": "<!doctype html><link rel=icon href=data:,><h1>version {version}</h1><a href=/arrives>follow</a>",
+        "/arrives": "<!doctype html><link rel=icon href=data:,><title>arrived</title>",
+        "/framed": "<!doctype html><link rel=icon href=data:,><h1>version {version}</h1><iframe src=/styled></iframe>",
+        "/moving": "<!doctype html><link rel=icon href=data:,><h1>version {version}</h1><form><input id=name>"
+             "<input id=other value=kept></form><script>addEventListener('load', () => document.forms[0].insertAdjacentHTML("
+             "'afterbegin', '<input id=late>'))</script>",
+        "/deadly": "<!doctype html><link rel=icon href=data:,><h1>version {version}</h1><script>fetch('/die')</script>",
     }
 
     def application(environ, start_response):
         path = environ["PATH_INFO"]
+        if path == "/die":
+            if VERSION == 1:
+                os._exit(7)
+            path = "/fragment"
+        if path == "/arrives":
+            print("slow begins", flush=True)
+            while not os.path.exists("go"):
+                time.sleep(0.01)
         headers = [("Content-Type", "text/html; charset=utf-8")]
         if path == "/nonce":
             headers.append(("Content-Security-Policy", "default-src 'none'; script-src 'nonce-x1'; connect-src 'self'"))
@@ -252,6 +272,11 @@ def test_style_sheets_wherever_they_come_from(plain: DevServer, tab: Tab) -> Non
     expect(page.locator("p")).not_to_have_css("background-image", before)
     expect(page.locator("link[rel=stylesheet]")).to_have_count(2)  # one of them in the shadow
     assert is_marked(page)
+    # Two saves at once: the last one counts, and one sheet is left.
+    plain.edit("static/outer.css", STATIC["static/outer.css"].replace("1, 1, 1", "4, 4, 4"))
+    plain.edit("static/outer.css", STATIC["static/outer.css"].replace("1, 1, 1", "5, 5, 5"))
+    expect(page.locator(".outer")).to_have_css("color", "rgb(5, 5, 5)")
+    expect(page.locator("link[rel=stylesheet]")).to_have_count(2)
 
 
 def test_a_script_loads_the_page_anew_where_it_is_used(plain: DevServer, tab: Tab, context: BrowserContext) -> None:
@@ -354,6 +379,52 @@ def test_two_browsers_on_two_addresses(serve: Serve, chromium: Browser) -> None:
         each.close()
 
 
+def test_what_a_person_has_asked_for_is_not_thrown_away(plain: DevServer, tab: Tab) -> None:
+    """A link that was followed while the server restarts is answered by the new one, and that is where the person wants to be."""
+    page = tab.open(address(plain, "/slow"))
+    page.get_by_role("link").click(no_wait_after=True)
+    plain.wait_for_log("slow begins")
+    save(plain, 2)
+    plain.wait_for_log("app.py changed")
+    (plain.project / "go").touch()
+    expect(page).to_have_title("arrived")
+    tab.complaints.clear()
+
+
+def test_a_frame_follows_with_its_page(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/framed"))
+    inner = page.frame_locator("iframe")
+    expect(inner.locator(".outer")).to_have_css("color", "rgb(1, 1, 1)")
+    mark(page)
+    plain.edit("static/outer.css", STATIC["static/outer.css"].replace("1, 1, 1", "2, 2, 2"))
+    expect(inner.locator(".outer")).to_have_css("color", "rgb(2, 2, 2)")
+    assert is_marked(page)
+    save(plain, 2)
+    see(page, 2)
+    assert plain.log.count("GET /framed  200") == 2
+
+
+def test_fields_that_a_script_moves_keep_their_places(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/moving"))
+    page.locator("#name").fill("typed")
+    save(plain, 2)
+    see(page, 2)
+    expect(page.locator("#name")).to_have_value("typed")
+    expect(page.locator("#late")).to_have_value("")
+    expect(page.locator("#other")).to_have_value("kept")
+
+
+def test_a_page_whose_script_kills_the_server_is_not_loaded_for_ever(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/deadly"))
+    plain.wait_for_log("the server process ended")
+    mark(page)
+    plain.wait_for(lambda: plain.streams() == 1, "the stream goes on")
+    save(plain, 2)  # the order of events: a reload would have come before
+    see(page, 2)
+    assert plain.log.count("GET /deadly  200") == 2
+    tab.complaints.clear()
+
+
 def test_an_answer_to_a_form_asks_first(plain: DevServer, tab: Tab) -> None:
     page = tab.open(address(plain, "/form"))
     page.locator("button").click()
@@ -373,7 +444,7 @@ def test_pages_with_policies(plain: DevServer, tab: Tab) -> None:
     for _ in range(2):
         tab.open(address(plain, "/forbidden"))
         assert page.locator("script").count() == 0
-    assert len(re.findall("no live reload: .* /forbidden", plain.log)) == 1
+    assert len(re.findall(r"no live reload in pages whose .* \(default-src\)", plain.log)) == 1
     tab.complaints = [one for one in tab.complaints if "Content Security Policy" not in one]
 
 

@@ -82,7 +82,7 @@ def test_a_stream_is_answered(connect: Open) -> None:
 
 def test_who_comes_late_hears_what_is_newest(streams: Browsers, connect: Open) -> None:
     streams.newest(7)
-    assert connect().heard()[1] == [{"run": 7}]
+    assert connect().heard()[1] == [{"run": 7, "seen": 0}]
 
 
 def test_all_are_told(streams: Browsers, connect: Open) -> None:
@@ -90,9 +90,13 @@ def test_all_are_told(streams: Browsers, connect: Open) -> None:
     for browser in listening:
         browser.heard()
     streams.newest(8)
-    streams.refreshed(["/static/a.css"], page=False)
+    streams.refreshed(["/static/a.css"], 1, page=False)
     for browser in listening:
-        assert browser.heard()[1] == [{"run": 8}, {"urls": ["/static/a.css"], "page": False}]
+        assert browser.heard()[1] == [
+            {"run": 8, "seen": 0},
+            {"urls": ["/static/a.css"], "page": False, "seen": 1},
+        ]
+    assert connect().heard()[1] == [{"run": 8, "seen": 1}], "who finds that it has missed one loads again"
 
 
 def test_who_leaves_is_let_go(streams: Browsers, connect: Open) -> None:

@@ -37,8 +37,9 @@ class Life:
         return [command.notice for command in self.commands if isinstance(command, commands.Tell)]
 
 
-def resume(number: int, position: int = 0) -> commands.Resume:
-    return commands.Resume(number, position, generation=2 * number)
+def resume(number: int, position: int = 0, *, like: int = 0) -> commands.Resume:
+    """`like`: nothing has changed since this one."""
+    return commands.Resume(number, position, generation=2 * (like or number))
 
 
 def loading() -> Life:
@@ -47,7 +48,7 @@ def loading() -> Life:
 
 def serving(**options: object) -> Life:
     life = Life(**options).after(events.RootStarted(), events.Loaded(1), events.Began(1))  # type: ignore[arg-type]
-    assert life.state.current == s.Server(1, phase=Phase.SERVING)
+    assert life.state.current == s.Server(1, 2, phase=Phase.SERVING)
     return life
 
 
@@ -203,7 +204,7 @@ def test_a_load_that_ended_in_time_does_not_hang() -> None:
 def test_a_server_that_dies_is_replaced_at_once() -> None:
     life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
     assert life.tells() == [Notice.DIED_SERVING]
-    assert life.does(commands.Resume) == [resume(2, s.DEEPEST)]
+    assert life.does(commands.Resume) == [resume(2, s.DEEPEST, like=1)]
 
 
 def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> None:
@@ -227,14 +228,14 @@ def test_deaths_under_requests_are_not_deaths_at_start() -> None:
     life = serving()
     for number in range(1, 12):
         life.after(events.RequestArrived(number), events.Ended(number, 1))
-        assert life.does(commands.Resume) == [resume(number + 1, s.DEEPEST)]
+        assert life.does(commands.Resume) == [resume(number + 1, s.DEEPEST, like=1)]
         life.after(events.Loaded(number + 1), events.Began(number + 1))
 
 
 def test_a_server_that_lived_has_not_died_at_its_start() -> None:
     life = loading().after(events.Ended(1, 1), events.Ended(2, 1), events.Loaded(3), events.Began(3))
     life.after(events.TimerFired(Timer.SETTLED, 3))
-    assert life.after(events.Ended(3, 1)).does(commands.Resume) == [resume(4)]
+    assert life.after(events.Ended(3, 1)).does(commands.Resume) == [resume(4, like=3)]
 
 
 def test_without_reload_a_death_at_load_ends_the_command() -> None:
@@ -301,7 +302,7 @@ def test_who_waits_for_the_terminal_may_die() -> None:
     life.after(events.PromptOpened(2), events.Ended(2, -9))
     assert life.state.prompts == (1,)
     assert life.does(commands.Resume) == []
-    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [resume(3)]
+    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [resume(3, like=2)]
 
 
 def test_a_page_does_not_end_the_prompt_of_the_old_code() -> None:
@@ -501,6 +502,33 @@ def test_a_page_stays_while_a_load_may_yet_end() -> None:
     assert life.after(events.Began(3)).does(commands.TellBrowsers) == []
     life.after(events.Loaded(2))
     assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(4)]
+
+
+def test_a_page_stays_when_a_server_is_replaced_by_its_like() -> None:
+    """One whose script kills the server would do so for ever if it were loaded again."""
+    life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
+    (again,) = life.does(commands.Resume)
+    assert isinstance(again, commands.Resume)
+    assert (again.server, again.generation) == (2, 2)
+    life.after(events.Loaded(2))
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(2)]
+    assert life.after(events.ResumeDecided()).does(commands.Resume) == [resume(3)], "a save is something new"
+
+
+def test_a_save_after_a_death_is_something_new() -> None:
+    life = serving().after(events.RootEnded(-9), events.RootStarted())
+    assert life.does(commands.Resume) == [resume(2)]
+
+
+def test_the_page_of_a_hang_goes_when_the_target_dies_for_good() -> None:
+    life = loading().after(events.Ended(1, 1), events.Ended(2, 1))
+    life.after(events.TimerFired(Timer.HANG, 3), events.StackRead(3, REPORT), events.Loaded(4), events.Began(4))
+    life.after(events.Ended(3, 1))
+    assert life.does(commands.LetDrain) == [commands.LetDrain(4)]
+    assert life.tells() == [Notice.DIED_LOADING, Notice.GAVE_UP]
+    assert life.after(events.StackRead(3, REPORT)).does(commands.Resume) == [
+        commands.Resume(5, stand_in=REPORT, generation=10)
+    ]
 
 
 def test_browsers_hear_of_a_page_about_deaths() -> None:

@@ -16,6 +16,7 @@ from devserver.messages import (
     CheckpointFrozen,
     Configure,
     Discard,
+    FilesRefreshed,
     ImportsRecorded,
     Interface,
     KillServer,
@@ -67,7 +68,7 @@ class Grove:
     def __init__(self) -> None:
         self.events: list[events.Event] = []
         self.streams: list[int] = []
-        self.refreshed: list[tuple[tuple[str, ...], bool]] = []
+        self.refreshed: list[FilesRefreshed] = []
         self.noticed: list[str] = []
         ours, theirs = socket_pair()
         self.root = Process(theirs)
@@ -81,7 +82,7 @@ class Grove:
             notice=lambda text, warning: self.noticed.append(text),
             show_pin=lambda: None,
             on_stream=self.streams.append,
-            on_refreshed=lambda urls, page: self.refreshed.append((tuple(urls), page)),
+            on_refreshed=self.refreshed.append,
             judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
             on_output=lambda fd, text: None,
@@ -92,10 +93,10 @@ class Grove:
         self, number: int, position: int = DEEPEST, *, by: Process | None = None, stand_in: Report | None = None
     ) -> Process:
         """Have the tree resume; the server, which was forked `by` this process."""
-        self.tree.resume(number, stand_in, position, Plan(), run=1000 + number)
+        self.tree.resume(number, stand_in, position, Plan(), run=1000 + number, refreshes=3)
         asked = [(message, fds) for message, fds in (by or self.root).heard() if isinstance(message, ResumeCheckpoint)]
         ((message, (control, stack)),) = asked
-        assert (message.server, message.run) == (number, 1000 + number)
+        assert (message.server, message.run, message.refreshes) == (number, 1000 + number, 3)
         server = Process(socket.socket(fileno=control), stack)
         self._processes.append(server)
         return server
@@ -292,7 +293,7 @@ def test_a_retired_root_lives_as_long_as_its_servers(grove: Grove) -> None:
     frozen = grove.freeze(server, 1, 11)
     grove.tree.retire_root()
     assert frozen.is_discarded()
-    assert grove.tree.resume(2, None, DEEPEST, Plan(), run=2) is None
+    assert grove.tree.resume(2, None, DEEPEST, Plan(), run=2, refreshes=0) is None
     assert not grove.root.heard()
     assert not grove.root.channel.closed
     grove.says(frozen, ServerEnded(1, 12, 0))

@@ -57,6 +57,7 @@ class Resumed:
     stand_in: Report | None  # a page to serve instead of the target
     plan: Plan
     run: int = 0
+    refreshes: int = 0
 
 
 @dataclass(slots=True)
@@ -164,7 +165,9 @@ class Checkpoint:
         self._children.clear()
         control = Channel(socket.socket(fileno=control_fd))
         call_in_apps_children(control.disown)  # it must not keep the connection open after this process has ended
-        return Resumed(message.server, control, stack_fd, message.stand_in, message.plan, message.run)
+        return Resumed(
+            message.server, control, stack_fd, message.stand_in, message.plan, message.run, message.refreshes
+        )
 
     def _refuse(self, message: ResumeCheckpoint, fds: list[int], why: str) -> None:
         """The system does not give what it takes: to the supervisor the server has died, and is tried again."""

@@ -35,7 +35,7 @@ def parse(body: bytes) -> Said | None:
     """What the body of a request says; None if it says nothing."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or not isinstance(data.get("message"), str):
         return None
@@ -83,9 +83,12 @@ class BrowserErrors:
     def _place(self, said: Said) -> str:
         if not said.file:
             return ""
-        split = urlsplit(said.file)
-        file = self._file_of(unquote(split.path))
-        place = display_path(file) if file else said.file if split.path == "/" or not split.path else split.path
+        try:
+            path = urlsplit(said.file).path
+        except ValueError:  # "http://[name]/", say: a page may name anything
+            path = ""
+        file = self._file_of(unquote(path))
+        place = display_path(file) if file else said.file if path in ("", "/") else path
         if said.line:
             place += f":{said.line}" + (f":{said.column}" if said.column else "")
         return self._style.link(escape_control(place), file)

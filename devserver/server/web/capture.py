@@ -45,7 +45,7 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN_BODIES = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"application/json")
 MAX_BODY = 65_536
 """Of such a body, about so many bytes are kept until its request is answered."""
-_CUT = b"The server was restarted before this request had its answer; --grace gives requests more time.\n"
+_CUT = "The server was restarted before this request had its answer; --grace gives requests more time."
 
 
 class AnswerCutError(Exception):
@@ -351,10 +351,12 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _answer_cut(scope: Scope, send: Send) -> None:
+    is_page = _media_type(scope) == "text/html"  # which loads itself again
+    body = (f"<!doctype html><title>Restarted</title><p>{_CUT}" if is_page else f"{_CUT}\n").encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(_CUT)),
+        (b"content-type", b"text/html; charset=utf-8" if is_page else b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else _CUT})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

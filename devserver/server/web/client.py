@@ -6,6 +6,7 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from devserver.server.web.access import PREFIX
 
@@ -30,12 +31,18 @@ def client_url() -> str:
     return f"{PREFIX}{CLIENT}?v={version}"
 
 
-def client_tag(run: int, nonce: str = "", *, is_repeatable: bool = True, is_quiet: bool = False) -> str:
-    """The tag of the client in a page that the server with the number `run` has made. ASCII.
+class Edition(NamedTuple):
+    """By what a page knows whether it is the newest."""
 
-    A page that is not `is_repeatable`, the answer to a form, does not load itself again: a person is asked. One that `is_quiet`
-    tells of no errors.
+    run: int = 0  # the number of the server that made it
+    seen: int = 0  # how many refreshes there had been
+
+
+def client_tag(edition: Edition, nonce: str = "", *, is_repeatable: bool = True) -> str:
+    """The tag of the client in a page. ASCII.
+
+    A page that is not `is_repeatable`, the answer to a form, does not load itself again: a person is asked.
     """
     said = f' nonce="{nonce}"' if _NONCE.fullmatch(nonce) else ""
-    wants = ("" if is_repeatable else " data-ask") + (" data-quiet" if is_quiet else "")
-    return f'<script src="{client_url()}"{said} data-run="{run}"{wants}></script>'
+    ask = "" if is_repeatable else " data-ask"
+    return f'<script src="{client_url()}"{said} data-run="{edition.run}" data-seen="{edition.seen}"{ask}></script>'

@@ -59,11 +59,14 @@ def _nonces(policy: Mapping[str, Sequence[str]]) -> list[str]:
 def _allows(sources: Sequence[str], origin: str) -> bool:
     """Whether they let this server's own address through, without a nonce or a hash."""
     scheme, _, host = origin.partition("://")
+    name, _, port = host.rpartition(":") if ":" in host.rpartition("]")[2] else (host, "", "80")
     if any(source.lower() == "'strict-dynamic'" for source in sources):
         return False  # then no address counts
     for source in sources:
         named = source.lower()
+        if named in ("'self'", "*", f"{scheme}:"):
+            return True
         # A longer path may well be another one than ours: only a source that has none is taken.
-        if named in ("'self'", "*", f"{scheme}:") or named.rstrip("/") in (host, origin, f"{host.partition(':')[0]}:*"):
+        if named.rstrip("/").removeprefix(f"{scheme}://") in (host, f"{name}:*", f"*:{port}", "*:*"):
             return True
     return False

@@ -2,48 +2,67 @@
 
 Rules that hold: only what is shown as a document gets it (`text/html`, not what scripts fetch); nothing is held back but the
 headers, until the first piece of the body; `Content-Length` stays right; a policy of the page is never weakened: where it forbids
-the client, the page goes out as it is and the terminal is told once. A navigation is asked for uncompressed; what comes compressed
-all the same passes as it is.
+the client, the page goes out as it is and the terminal is told once. A navigation is asked for whole and uncompressed: no
+`Accept-Encoding`, and no validators, for the page with the client is another one than the app's, and so the answer has none either.
+What comes compressed all the same passes as it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Protocol
 
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.web import csp
-from devserver.server.web.client import OPT_OUT_HEADER, client_tag
+from devserver.server.web.client import OPT_OUT_HEADER
 from devserver.server.web.injection import Appender, Injector, wide_encoding
-from devserver.server.web.sent_files import SentFiles
 
 _DOCUMENTS = frozenset({b"document", b"iframe", b"frame"})
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE | re.ASCII)
+_ABOUT_COPIES = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+_VALIDATORS = frozenset({b"etag", b"last-modified", b"content-md5", b"digest", b"content-digest", b"repr-digest"})
+_FOUND = frozenset({200, 206, 304})
 _REPEATABLE = frozenset({"GET", "HEAD"})
 
 
-class LiveReload:
-    """Middleware. `run` is the number of this server, `notice` prints a line once in a run of devserver."""
+class MakeTag(Protocol):
+    """The tag of the client, in ASCII."""
 
-    def __init__(
-        self, app: ASGIApp, *, run: int, sent: SentFiles, notice: Callable[[str], None], is_quiet: bool = False
-    ) -> None:
-        """`is_quiet`: pages tell of no errors."""
+    def __call__(self, nonce: str, *, is_repeatable: bool) -> str: ...
+
+
+class Files(Protocol):
+    """Who keeps account of what is no document. Both are asked with the path of a URL."""
+
+    def about_to_send(self, url: str) -> bool:
+        """Whether this is a static file of the framework's. Told before the app is asked: what changes then is noticed."""
+
+    def answered(self, url: str) -> None:
+        """The app has answered it, and it is none of these."""
+
+
+class LiveReload:
+    """Middleware. `tag` makes the tag; `notice` prints a line once in a run of devserver."""
+
+    def __init__(self, app: ASGIApp, *, tag: MakeTag, files: Files, notice: Callable[[str], None]) -> None:
         self._app = app
-        self._run = run
-        self._sent = sent
+        self._tag = tag
+        self._files = files
         self._notice = notice
-        self._is_quiet = is_quiet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        if not shows_document(scope):
-            is_file = "." in scope["path"].rpartition("/")[2]  # by its name; what has none is not looked for later
-            await self._app(scope, receive, self._noting(scope, send) if is_file else send)
-            return
-        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        elif shows_document(scope):
+            await self._page(scope, receive, send)
+        elif "." in scope["path"].rpartition("/")[2]:  # a file, by its name
+            await self._file(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name not in _ABOUT_COPIES]
         answer = _Answer(scope, send, self._tag, self._notice)
         try:
             await self._app({**scope, "headers": headers}, receive, answer.send)
@@ -51,26 +70,27 @@ class LiveReload:
             await answer.begin(b"")  # what was to be cut is cut behind its headers
             raise
 
-    def _tag(self, scope: Scope, nonce: str) -> str:
-        return client_tag(self._run, nonce, is_repeatable=scope["method"] in _REPEATABLE, is_quiet=self._is_quiet)
+    async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is sent by the app may be changed on the disk later: by its address the browser will know it. Where the app says
+        nothing of how long it may be kept, browsers guess, and would show the old one for hours."""
+        is_static = self._files.about_to_send(scope["path"])
 
-    def _noting(self, scope: Scope, send: Send) -> Send:
-        """What is sent by the app may be changed on the disk later: by its address the browser will know it."""
-
-        async def noting(event: Event) -> None:
-            if event["type"] == "http.response.start" and event["status"] in (200, 206, 304):
-                self._sent.answered(scope["path"])
+        async def noting_send(event: Event) -> None:
+            if event["type"] == "http.response.start" and event["status"] in _FOUND:
+                headers: list[tuple[bytes, bytes]] = list(event.get("headers", ()))
+                if not is_static:
+                    self._files.answered(scope["path"])
+                elif not _value(headers, b"cache-control"):
+                    event = {**event, "headers": [*headers, (b"cache-control", b"no-cache")]}
             await send(event)
 
-        return noting
+        await self._app(scope, receive, noting_send)
 
 
 class _Answer:
     """One answer to a navigation."""
 
-    def __init__(
-        self, scope: Scope, send: Send, tag: Callable[[Scope, str], str], notice: Callable[[str], None]
-    ) -> None:
+    def __init__(self, scope: Scope, send: Send, tag: MakeTag, notice: Callable[[str], None]) -> None:
         self._scope = scope
         self._send = send
         self._tag = tag
@@ -104,13 +124,18 @@ class _Answer:
         is_head = self._scope["method"] == "HEAD"
         if (body or is_head) and (not length.isdigit() or int(length)) and (permission := self._permission(headers)):
             encoding = wide_encoding(_charset(headers), bytes(body[:4]))
-            inserted = self._tag(self._scope, permission.nonce).encode(encoding or "ascii")
+            tag = self._tag(permission.nonce, is_repeatable=self._scope["method"] in _REPEATABLE)
+            inserted = tag.encode(encoding or "ascii")
             if not is_head:
                 self._inserter = Appender(inserted) if encoding else Injector(inserted)
+            changed = dict.fromkeys(_VALIDATORS, b"")
             if length.isdigit():
-                longer = b"%d" % (int(length) + len(inserted))
-                headers = [(name, longer if name.lower() == b"content-length" else value) for name, value in headers]
-                start = {**start, "headers": headers}
+                changed[b"content-length"] = b"%d" % (int(length) + len(inserted))
+            headers = [(name, changed.get(name.lower(), value)) for name, value in headers]
+            start = {
+                **start,
+                "headers": [(name, value) for name, value in headers if value or name.lower() not in changed],
+            }
         await self._send(start)
 
     def _permission(self, headers: list[tuple[bytes, bytes]]) -> csp.Permission | None:
@@ -122,8 +147,7 @@ class _Answer:
         if not permission.forbidden:
             return permission
         self._notice(
-            f"no live reload: the Content-Security-Policy of {self._scope['path']} forbids it ({permission.forbidden});"
-            " 'self' there allows it, --no-livereload turns it off"
+            f"no live reload in pages whose Content-Security-Policy forbids it ({permission.forbidden}): 'self' there allows it"
         )
         return None
 

@@ -26,7 +26,7 @@ from devserver.highlight import Ink, Piece, highlighted
 from devserver.markdown_report import report_markdown
 from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report
 from devserver.server.web.access import PREFIX
-from devserver.server.web.client import CLIENT, OPT_OUT_HEADER, client_source, client_url
+from devserver.server.web.client import CLIENT, OPT_OUT_HEADER, Edition, client_source, client_url
 from devserver.server.web.curl import curl_command
 from devserver.server.web.mustache import Template
 from devserver.server.web.tools import NO_TOOLS, Tools
@@ -83,18 +83,17 @@ def negotiate(accept: str) -> MediaType:
     return best[0]
 
 
-def render(report: Report, accept: str, *, run: int, reload: bool = True, tools: Tools = NO_TOOLS) -> Page:
+def render(report: Report, accept: str, *, edition: Edition, reload: bool = True, tools: Tools = NO_TOOLS) -> Page:
     """The answer that shows `report`: 503 for a load that hangs, else 500.
 
-    `run` is the number of the server that sends it: the client in the page loads it again when a newer one answers, unless
-    `reload` is false.
+    `edition` is of when it is made: the client in the page loads it again when there is a newer one, unless `reload` is false.
     """
     media_type = negotiate(accept)
     match media_type:
         case MediaType.HTML:
-            text = _html(report, run=run, reload=reload, tools=tools)
+            text = _html(report, edition=edition, reload=reload, tools=tools)
         case MediaType.JSON:
-            text = json.dumps({"run": run, **dataclasses.asdict(report)}, indent=1) + "\n"
+            text = json.dumps({"run": edition.run, **dataclasses.asdict(report)}, indent=1) + "\n"
         case MediaType.TEXT:
             text = report_text(report, Style(width=TEXT_WIDTH)) + "\n"
     body = text.encode("utf-8", "backslashreplace")  # undecodable file names come as lone surrogates
@@ -126,13 +125,14 @@ def _named(media_type: str) -> MediaType | None:
 # --- the page ---
 
 
-def _html(report: Report, *, run: int, reload: bool, tools: Tools) -> str:
+def _html(report: Report, *, edition: Edition, reload: bool, tools: Tools) -> str:
     errors = list(_errors(report))
     hangs = report.occasion is Occasion.HANG
     first = report.errors[0] if report.errors else None
     repeatable = report.request is None or report.request.method in _SAFE_METHODS
     view = {
-        "run": run,
+        "run": edition.run,
+        "seen": edition.seen,
         "worker": client_url(),
         "ask": not repeatable,
         "report_id": report.id,

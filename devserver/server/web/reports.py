@@ -14,6 +14,7 @@ from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.web.aside import in_thread
 from devserver.server.web.capture import NOTHING_BROUGHT, Brought
+from devserver.server.web.client import Edition
 from devserver.server.web.kept import KeptErrors
 from devserver.server.web.tools import Tools
 from devserver.terminal import Style
@@ -69,13 +70,13 @@ def text(report: Report, style: Style, *, full: bool) -> str:
         return report_text(report, style, full=full)
 
 
-async def answer(report: Report, scope: Scope, send: Send, *, run: int, tools: Tools) -> None:
+async def answer(report: Report, scope: Scope, send: Send, *, edition: Edition, tools: Tools) -> None:
     """Send `report` as the client wants it (page, JSON, text), as the answer to an HTTP request."""
     with ours_first():
         from devserver.server.web import pages, request_facts
 
     accept = request_facts.header(scope, b"accept")
-    page = await in_thread(lambda: pages.render(report, accept, run=run, tools=tools))  # tens of milliseconds
+    page = await in_thread(lambda: pages.render(report, accept, edition=edition, tools=tools))  # tens of milliseconds
     body = b"" if scope["method"] == "HEAD" else page.body
     await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
     await send({"type": "http.response.body", "body": body})

@@ -28,6 +28,7 @@ def errors(*files: str) -> BrowserErrors:
         ('{"message": 3}', None),
         ("[]", None),
         ("nothing", None),
+        ("[" * 16_000, None),
         ("", None),
     ],
 )
@@ -58,6 +59,11 @@ def test_who_sits_elsewhere_is_named() -> None:
 def test_an_error_in_the_page_itself() -> None:
     said = Said("Uncaught x", "http://localhost:8000/", 3, page="/")
     assert "http://localhost:8000/:3" in errors().line(said, "", 0)
+
+
+@pytest.mark.parametrize("file", ["http://[missing]/x", "http://[", "//", "data:,x", "\udc80"])
+def test_no_address_is_a_mistake_of_ours(file: str) -> None:
+    assert errors().line(Said("x", file, 1), "", 0)
 
 
 def test_control_characters_do_nothing() -> None:

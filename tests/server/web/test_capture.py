@@ -16,6 +16,7 @@ from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.swallowed import swallowed
 from devserver.server.web import held, reports
 from devserver.server.web.capture import AnswerCutError, Brought, ErrorCapture
+from devserver.server.web.client import Edition
 from devserver.server.web.kept import FrameworkAnswer, KeptErrors
 from devserver.server.web.tools import NO_TOOLS
 from devserver.server.web.wsgi import WSGIAdapter
@@ -51,7 +52,7 @@ class Asked:
         return Report(occasion, f"{type(error).__name__}: {error}", request=request, id=str(error))
 
     async def answer(self, report: Report, scope: Scope, send: Send) -> None:
-        await reports.answer(report, scope, send, run=1, tools=NO_TOOLS)
+        await reports.answer(report, scope, send, edition=Edition(1), tools=NO_TOOLS)
 
     async def receive(self) -> Event:
         return self.incoming.pop(0)

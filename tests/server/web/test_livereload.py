@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from devserver.server.asgi import Event, Receive, Scope, Send
-from devserver.server.web.client import client_source, client_tag
+from devserver.server.web.client import Edition, client_source, client_tag
 from devserver.server.web.livereload import LiveReload, shows_document
-from devserver.server.web.sent_files import SentFiles
 
 Headers = Sequence[tuple[bytes, bytes]]
 NAVIGATION: Headers = [
@@ -21,7 +21,8 @@ NAVIGATION: Headers = [
     (b"host", b"localhost:8000"),
 ]
 HTML = (b"content-type", b"text/html; charset=utf-8")
-TAG = client_tag(5).encode()
+EDITION = Edition(5, 2)
+TAG = client_tag(EDITION).encode()
 
 
 class Asked:
@@ -34,12 +35,12 @@ class Asked:
         status: int = 200,
         asks: Headers = NAVIGATION,
         method: str = "GET",
-        quiet: bool = False,
         path: str = "/a",
     ) -> None:
         self.sent: list[Event] = []
         self.notices: list[str] = []
-        self.files = SentFiles()
+        self.asked_before: list[str] = []
+        self.told: list[str] = []
         self.scope: Scope = {}
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +50,7 @@ class Asked:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": pieces[-1] if pieces else b""})
 
-        live = LiveReload(app, run=5, sent=self.files, notice=self.notices.append, is_quiet=quiet)
+        live = LiveReload(app, tag=partial(client_tag, EDITION), files=self, notice=self.notices.append)
         scope = {"type": "http", "method": method, "path": path, "scheme": "http", "headers": list(asks)}
         asyncio.run(live(scope, self._receive, self._send))
 
@@ -58,6 +59,14 @@ class Asked:
 
     async def _send(self, event: Event) -> None:
         self.sent.append(event)
+
+    def about_to_send(self, url: str) -> bool:
+        assert not self.scope, "before the app reads it"
+        self.asked_before.append(url)
+        return url.startswith("/static/")
+
+    def answered(self, url: str) -> None:
+        self.told.append(url)
 
     @property
     def body(self) -> bytes:
@@ -147,10 +156,6 @@ def test_the_answer_to_a_form_asks_before_it_loads_again() -> None:
     assert b" data-ask" not in Asked(b"<p>x").body
 
 
-def test_pages_can_be_told_to_be_quiet() -> None:
-    assert b" data-quiet" in Asked(b"<p>x", quiet=True).body
-
-
 # --- policies ---
 
 
@@ -171,7 +176,6 @@ def test_a_policy_that_forbids_it_is_told_and_stays() -> None:
     assert asked.body == b"<p>x"
     assert asked.headers[b"Content-Security-Policy"] == b"default-src 'none'"
     (notice,) = asked.notices
-    assert "/a" in notice
     assert "default-src" in notice
 
 
@@ -212,22 +216,54 @@ def test_an_app_that_fails_after_its_headers_is_cut_behind_them() -> None:
     async def send(event: Event) -> None:
         sent.append(event)
 
-    live = LiveReload(app, run=5, sent=SentFiles(), notice=lambda text: None)
+    live = LiveReload(app, tag=partial(client_tag, EDITION), files=Asked(b""), notice=lambda text: None)
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": NAVIGATION}
     with pytest.raises(LookupError):
         asyncio.run(live(scope, None, send))  # type: ignore[arg-type]
     assert [event["type"] for event in sent] == ["http.response.start"]
 
 
-def test_what_scripts_fetch_is_known_by_its_address() -> None:
-    def known(path: str, status: int) -> bool:
-        asked = Asked(b"h1 {}", path=path, status=status, asks=[(b"sec-fetch-dest", b"style")])
-        return bool(asked.files.urls_of(f"/project/{path}"))
+STYLE = [(b"sec-fetch-dest", b"style")]
 
-    assert known("/static/a.css", 200)
-    assert known("/static/a.css", 304)
-    assert not known("/static/a.css", 404)
-    assert not known("/api/items", 200), "no file has such a name"
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/other/a.css", 200, True),
+        ("/other/a.css", 304, True),
+        ("/other/a.css", 404, False),
+        ("/static/a.css", 200, False),  # known by file
+        ("/api/items", 200, False),  # no file has such a name
+    ],
+)
+def test_what_pages_load_is_known_by_its_address(path: str, status: int, told: bool) -> None:
+    asked = Asked(b"h1 {}", path=path, status=status, asks=STYLE)
+    assert asked.asked_before == ([path] if "." in path else [])
+    assert asked.told == ([path] if told else [])
+
+
+def test_browsers_do_not_guess_how_long_a_static_file_may_be_kept() -> None:
+    def cache_control(path: str, *headers: tuple[bytes, bytes]) -> bytes | None:
+        return Asked(b"h1 {}", path=path, headers=headers, asks=STYLE).headers.get(b"cache-control")
+
+    assert cache_control("/static/a.css") == b"no-cache"
+    assert cache_control("/static/a.css", (b"cache-control", b"max-age=9")) == b"max-age=9"
+    assert cache_control("/other/a.css") is None, "what is no file is the app's own business"
+
+
+def test_a_page_with_the_client_is_another_one_than_the_apps() -> None:
+    """An answer of 304 would show a page of an older server, and what scripts fetch must not be the page with the client."""
+    conditions = [(b"if-none-match", b'"x"'), (b"if-modified-since", b"yesterday")]
+    asked = Asked(
+        b"<p>x", headers=[HTML, (b"ETag", b'"x"'), (b"Last-Modified", b"today")], asks=[*NAVIGATION, *conditions]
+    )
+    assert not dict(asked.scope["headers"]).keys() & dict(conditions).keys()
+    assert asked.headers == {HTML[0]: HTML[1]}
+    fetched = Asked(b"<p>x", headers=[HTML, (b"ETag", b'"x"')], asks=[(b"sec-fetch-dest", b"empty"), *conditions])
+    assert dict(fetched.scope["headers"]).keys() >= dict(conditions).keys()
+    assert fetched.headers[b"ETag"] == b'"x"'
+    opted_out = Asked(b"<p>x", headers=[HTML, (b"ETag", b'"x"'), (b"x-devserver-livereload", b"off")])
+    assert opted_out.headers[b"ETag"] == b'"x"'
 
 
 # --- the client ---

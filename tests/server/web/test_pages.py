@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
-from devserver.server.web.client import client_source
+from devserver.server.web.client import Edition, client_source
 from devserver.server.web.pages import MAX_OPEN_FRAMES, MediaType, Page, negotiate, render
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -75,8 +75,11 @@ class Outline(HTMLParser):
         return [attrs for _tag, attrs in self.elements if name in (attrs.get("class") or "").split()]
 
 
-def page(of: Report, *, run: int = 1, reload: bool = True) -> Outline:
-    return Outline(render(of, BROWSER, run=run, reload=reload))
+EDITION = Edition(1)
+
+
+def page(of: Report, *, edition: Edition = EDITION, reload: bool = True) -> Outline:
+    return Outline(render(of, BROWSER, edition=edition, reload=reload))
 
 
 def header(answer: Page, name: str) -> str | None:
@@ -121,7 +124,7 @@ def test_negotiate_takes_anything(accept: str) -> None:
 
 @pytest.mark.parametrize("accept", [BROWSER, "application/json", "*/*"])
 def test_headers(accept: str) -> None:
-    answer = render(report(), accept, run=1)
+    answer = render(report(), accept, edition=EDITION)
     assert answer.status == 500
     assert header(answer, "content-length") == str(len(answer.body))
     assert header(answer, "cache-control") == "no-store"
@@ -133,12 +136,15 @@ def test_headers(accept: str) -> None:
 
 
 def test_content_types() -> None:
-    types = [header(render(report(), accept, run=1), "content-type") for accept in (BROWSER, "application/json", "")]
+    types = [
+        header(render(report(), accept, edition=EDITION), "content-type")
+        for accept in (BROWSER, "application/json", "")
+    ]
     assert types == ["text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"]
 
 
 def test_json() -> None:
-    assert json.loads(render(report(), "application/json", run=1).body) == {
+    assert json.loads(render(report(), "application/json", edition=EDITION).body) == {
         "run": 1,
         "id": "",
         "occasion": "request",
@@ -195,7 +201,7 @@ def test_json() -> None:
 
 
 def test_plain_text() -> None:
-    text = render(report(), "*/*", run=1).body.decode()
+    text = render(report(), "*/*", edition=EDITION).body.decode()
     assert text.startswith("ZeroDivisionError: division by zero\n  while GET /x was answered\n")
     assert "polls/views.py:2 in view1\n" in text
     assert "  > 2 │     1 / 0  # why\n      │     ^^^^^\n" in text
@@ -204,7 +210,7 @@ def test_plain_text() -> None:
 
 def test_a_load_that_hangs() -> None:
     hang = Report(Occasion.HANG, "x is still loading after 5 s", stack="Thread 0x1:\n  somewhere")
-    answer = render(hang, BROWSER, run=1)
+    answer = render(hang, BROWSER, edition=EDITION)
     assert answer.status == 503
     assert header(answer, "retry-after") == "2"
     outline = Outline(answer)
@@ -215,7 +221,7 @@ def test_a_load_that_hangs() -> None:
 
 def test_a_death() -> None:
     death = Report(Occasion.DEATH, "The server process exited with code 3", detail="Three times in a row.")
-    assert render(death, BROWSER, run=1).status == 500
+    assert render(death, BROWSER, edition=EDITION).status == 500
     assert "Three times in a row." in page(death).text
 
 
@@ -287,7 +293,7 @@ def test_all_that_there_is_to_say() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_only_what_its_policy_allows() -> None:
-    answer = render(report(), BROWSER, run=1)
+    answer = render(report(), BROWSER, edition=EDITION)
     outline = Outline(answer)
     policy = header(answer, "content-security-policy") or ""
     for kind, count in (("style", 1), ("script", 2)):
@@ -325,7 +331,7 @@ def test_without_user_frames_the_innermost_is_open() -> None:
 
 
 def test_the_line_and_its_columns_are_marked() -> None:
-    body = render(report(), BROWSER, run=1).body.decode()
+    body = render(report(), BROWSER, edition=EDITION).body.decode()
     hit = re.search(r'<span class="line hit">.*?</span></span>', body, re.DOTALL)
     assert hit is not None
     marked = re.findall(r'<span class="[^"]*marked">([^<]*)</span>', body)
@@ -335,27 +341,27 @@ def test_the_line_and_its_columns_are_marked() -> None:
 
 def test_a_mark_behind_the_end_of_the_line() -> None:
     missing = dataclasses.replace(frame(), line=1, end_line=1, column=12, end_column=13)
-    body = render(report(missing), BROWSER, run=1).body.decode()
+    body = render(report(missing), BROWSER, edition=EDITION).body.decode()
     assert re.findall(r'<span class="marked">([^<]*)</span>', body) == [" "]
 
 
 @pytest.mark.parametrize(
     ("method", "reload", "expected"),
     [
-        ("GET", True, {"data-run", "data-worker", "data-quiet"}),
-        ("HEAD", True, {"data-run", "data-worker", "data-quiet"}),
-        ("POST", True, {"data-run", "data-worker", "data-quiet", "data-ask"}),
+        ("GET", True, {"data-run", "data-seen", "data-worker"}),
+        ("HEAD", True, {"data-run", "data-seen", "data-worker"}),
+        ("POST", True, {"data-run", "data-seen", "data-worker", "data-ask"}),
         ("POST", False, set()),
         ("GET", False, set()),
     ],
 )
 def test_how_the_page_heals_itself(method: str, reload: bool, expected: set[str]) -> None:
-    outline = page(report(method=method), run=5, reload=reload)
+    outline = page(report(method=method), edition=Edition(5, 2), reload=reload)
     assert ("data-live" in outline.elements[0][1]) is reload
     client = next(attributes for tag, attributes in outline.elements if tag == "script")
     assert set(client) == expected
     if reload:
-        assert client["data-run"] == "5"
+        assert (client["data-run"], client["data-seen"]) == ("5", "2")
         assert outline.raw["script"][0] == client_source()
 
 
@@ -420,5 +426,5 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert {tag for tag, _ in page(hostile(text)).elements} <= {tag for tag, _ in page(hostile("x")).elements} | {
         "code"
     }
-    json.loads(render(hostile(text), "application/json", run=1).body)
-    render(hostile(text), "*/*", run=1).body.decode()
+    json.loads(render(hostile(text), "application/json", edition=EDITION).body)
+    render(hostile(text), "*/*", edition=EDITION).body.decode()

@@ -20,11 +20,27 @@ def test_what_the_static_handler_sent() -> None:
 
 def test_what_the_app_sent_is_known_by_how_its_address_ends() -> None:
     files = SentFiles()
-    for url in ("/assets/site/app.css", "/assets/admin/app.css", "/assets/site/other.css"):
+    for url in ("/assets/site/app.css", "/assets/admin/app.css", "/assets/site/other.css", "/robots.txt"):
+        assert files.about_to_send(url) == ""
         files.answered(url)
     assert files.urls_of("/p/static/site/app.css") == ("/assets/site/app.css",)
-    assert files.urls_of("/p/else/app.css") == ("/assets/site/app.css", "/assets/admin/app.css"), "either may be it"
+    assert files.urls_of("/p/robots.txt") == ("/robots.txt",)
+    assert files.urls_of("/p/templates/icons/app.css") == (), "a name alone says little"
     assert files.urls_of("/p/templates/index.html") == ()
+
+
+def test_what_a_framework_sends_from_a_root_is_known_by_file(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "app.css").touch()
+    (tmp_path.parent / "secret.css").touch()
+    files = SentFiles()
+    files.roots = (str(tmp_path),)
+    expected = str(tmp_path / "site" / "app.css")
+    assert files.about_to_send("/assets/site/app.css") == expected
+    assert files.about_to_send("/site/app.css") == expected
+    assert files.urls_of(expected) == ("/assets/site/app.css", "/site/app.css")
+    for elsewhere in ("/assets/missing.css", "/assets/../secret.css", "/assets/site/", "/a\0b.css"):
+        assert files.about_to_send(elsewhere) == ""
 
 
 def test_a_url_may_come_to_mean_another_file() -> None:

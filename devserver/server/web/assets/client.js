@@ -2,10 +2,8 @@
 // tells the terminal of errors. One file for two places: a page, and the worker that all tabs of a browser share, which holds the
 // one event stream. A browser without such a worker holds a stream in each visible tab.
 (() => {
-  "use strict";
   const HERE = "/__devserver__/";
-  // The server says something every 15 s: who hears nothing for so long has slept.
-  const SILENCE_MS = 40000;
+  const KEPT = "devserver";
 
   // --- the event stream ---
 
@@ -18,28 +16,21 @@
       source = new EventSource(HERE + "events");
       source.onmessage = ({ data }) => {
         heard = Date.now();
-        const said = JSON.parse(data);
-        if (said) tell(said);
-      };
-      source.onerror = () => {
-        // some browsers give up at the first refusal
-        if (source.readyState === 2) setTimeout(open, 1000);
+        if (data !== "null") tell(JSON.parse(data));
       };
     };
     open();
-    const timer = setInterval(() => {
-      if (Date.now() - heard > SILENCE_MS) open();
-    }, 5000);
+    // Some browsers give up at the first refusal. And the server says something every 15 s: who hears nothing for longer has slept.
+    const timer = setInterval(() => (source.readyState === 2 || Date.now() - heard > 4e4) && open(), 1e3);
     return () => {
       clearInterval(timer);
-      source.onerror = null;
       source.close();
     };
   }
 
   const report = (said) => fetch(HERE + "browser", { method: "POST", body: JSON.stringify(said) }).catch(() => {});
 
-  if (typeof document === "undefined") {
+  if (!self.document) {
     const ports = new Set();
     let latest;
     self.onconnect = ({ ports: [port] }) => {
@@ -51,7 +42,7 @@
       if (latest) port.postMessage(latest);
     };
     follow((said) => {
-      if (said.run) latest = said;
+      latest = { run: said.run ?? latest.run, seen: said.seen };
       for (const port of ports) port.postMessage(said);
     });
     return;
@@ -59,34 +50,38 @@
 
   // --- the page ---
 
-  const me = document.currentScript;
-  const run = Number(me.dataset.run);
-  const KEPT = "devserver";
-  let port;
-  let quit;
+  if (self.devserverFollows) return;
+  self.devserverFollows = true;
+  // A page in a frame of one that follows is loaded again with that one.
+  let inner = false;
   try {
-    // what loads the outer page loads this one
-    if (parent !== self && parent.devserverFollows) return;
+    inner = parent !== self && parent.devserverFollows;
   } catch {
     // of another origin
   }
-  self.devserverFollows = true;
+  const me = document.currentScript;
+  const { run, worker } = me.dataset;
+  let { seen } = me.dataset;
+  let port;
+  let quit;
+  let left = 0;
+
+  function alone() {
+    port = null;
+    const look = () => {
+      if (document.visibilityState === "visible") quit ??= follow(hear);
+      else quit = quit?.();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  }
 
   function connect() {
-    const alone = () => {
-      port = null;
-      const seen = () => {
-        if (document.visibilityState === "visible") quit ??= follow(hear);
-        else quit = quit?.();
-      };
-      document.addEventListener("visibilitychange", seen);
-      seen();
-    };
     try {
-      const worker = new SharedWorker(me.dataset.worker || me.src, "devserver");
+      const shared = new SharedWorker(worker || me.src, KEPT);
       // a policy of the page is in the way
-      worker.onerror = () => port && alone();
-      port = worker.port;
+      shared.onerror = () => port && alone();
+      port = shared.port;
       port.onmessage = ({ data }) => hear(data);
     } catch {
       alone();
@@ -94,44 +89,47 @@
   }
 
   addEventListener("pagehide", () => port?.postMessage(null));
-  addEventListener("pageshow", ({ persisted }) => {
-    // back from the browser's cache of pages
-    if (persisted && port) connect();
-  });
+  // back from the browser's cache of pages
+  addEventListener("pageshow", ({ persisted }) => persisted && port && connect());
+  addEventListener("beforeunload", () => (left = Date.now()));
   connect();
 
-  function hear({ run: newest, page, urls }) {
-    if (newest > run) again(newest);
-    else if (page) again();
-    else if (urls) exchange(urls);
+  function hear({ run: newest, seen: count, page, urls }) {
+    // How many refreshes this page has not seen: one is what is said now.
+    const news = count - seen;
+    if (news > 0) seen = count;
+    if (newest > run || (news > 0 && (page || !urls || news > 1))) {
+      if (!inner) again(newest);
+    } else if (news > 0) exchange(urls);
   }
 
-  function again(newest) {
+  function again(newest = run) {
     const { loaded, href } = keep();
-    // A page from a cache has the old number again: once is enough.
-    if (newest && loaded === newest && href === location.href) return;
-    if ("ask" in me.dataset) ask();
+    const mark = `${newest} ${seen}`;
+    // A page from a cache has the old numbers again: once is enough.
+    if (loaded === mark && href === location.href) return;
+    // Somebody has followed a link or sent a form, whose answer is on its way: it is not to be thrown away.
+    if (Date.now() - left < 3e3) setTimeout(again, 1e3, newest);
+    else if ("ask" in me.dataset) ask();
     else {
-      keep({ loaded: newest, href: location.href, ...state() });
+      keep({ loaded: mark, href: location.href, ...state() });
       location.reload();
+      left = 0;
     }
   }
 
   function ask() {
     // The request had a body: to repeat it is for a person to decide.
     if (!document.dispatchEvent(new Event("devserver:changed", { cancelable: true })) || document.getElementById(KEPT)) return;
-    const host = document.createElement("div");
     const link = document.createElement("a");
-    host.id = KEPT;
-    link.href = location.href;
-    link.textContent = "The code has changed. Open this address again";
-    link.style.cssText =
-      "position:fixed;z-index:2147483647;right:1em;bottom:1em;padding:1em;background:#1d2433;color:#fff;font:16px system-ui";
-    host.attachShadow({ mode: "open" }).append(link);
-    document.body.append(host);
+    link.id = KEPT;
+    link.href = location.href.split("#")[0];
+    link.textContent = "The code has changed: load again";
+    link.style = "all:initial;position:fixed;z-index:2147483647;right:1em;bottom:1em;padding:1em;background:#1d2433;color:#fff;font:1em system-ui";
+    document.documentElement.append(link);
   }
 
-  // --- what a person has done in the page survives; where it is scrolled to the browser keeps itself ---
+  // --- what a person has done in the page survives ---
 
   function keep(value) {
     try {
@@ -144,10 +142,9 @@
   }
 
   const elements = () => [...document.querySelectorAll("*")];
-  const fields = () => [...document.querySelectorAll("input:not([type=password],[type=file],[type=hidden]),textarea,select")];
-  const values = () =>
-    fields().map(({ name, type, value, checked, options }) => JSON.stringify([name, type, value, checked, Array.from(options ?? [], (one) => one.selected)]));
-  // as the server has sent them
+  const valueOf = ({ name, type, value, checked }) => JSON.stringify([name, type, value, checked]);
+  // As the server has sent them; what scripts add later has no place that could be found again.
+  let fields = [];
   let before = [];
 
   function state() {
@@ -155,28 +152,26 @@
     const all = elements();
     return {
       before,
-      now: values(),
-      focused: [all.indexOf(focused), focused?.localName, focused?.selectionStart, focused?.selectionEnd],
-      scrolled: all.flatMap((one, index) => (one.scrollTop && one !== document.scrollingElement ? [[index, one.scrollTop]] : [])),
+      now: fields.map(valueOf),
+      focused: [all.indexOf(focused), focused.localName, focused.selectionStart, focused.selectionEnd],
+      scrolled: all.map((one) => one.scrollTop),
     };
   }
 
   function restore() {
-    before = values();
+    fields = [...document.querySelectorAll("input:not([type=password],[type=file],[type=hidden]),textarea,select")];
+    before = fields.map(valueOf);
     const then = keep();
     keep({ loaded: then.loaded, href: then.href });
     if (!then.now || then.href !== location.href) return;
-    fields().forEach((field, at) => {
+    fields.forEach((field, at) => {
       // What the server sends otherwise now is its word against the person's: the new one counts.
       if (before[at] !== then.before[at] || then.now[at] === before[at]) return;
-      const [, , value, checked, chosen] = JSON.parse(then.now[at]);
-      field.value = value;
-      field.checked = checked;
-      chosen.forEach((selected, index) => (field.options[index].selected = selected));
+      [, , field.value, field.checked] = JSON.parse(then.now[at]);
       field.dispatchEvent(new Event("input", { bubbles: true }));
     });
     const all = elements();
-    for (const [index, top] of then.scrolled) if (all[index]) all[index].scrollTop = top;
+    then.scrolled.forEach((top, index) => top && all[index] && (all[index].scrollTop = top));
     const [index, tag, start, end] = then.focused;
     if (all[index]?.localName !== tag) return;
     all[index].focus({ preventScroll: true });
@@ -188,12 +183,14 @@
 
   // --- style sheets and images ---
 
+  const replaced = new WeakSet();
+
   async function exchange(urls) {
     const address = (url, base) => new URL(url, base || document.baseURI);
     const is = (url, base) => {
       try {
         const { origin, pathname } = address(url, base);
-        return origin === location.origin && urls.includes(decodeURI(pathname));
+        return origin === location.origin && urls.includes(decodeURIComponent(pathname));
       } catch {
         return false;
       }
@@ -214,12 +211,12 @@
       }
     };
     const imports = (sheet) => rules(sheet).some(({ styleSheet, href }) => styleSheet && (is(href, sheet.href) || imports(styleSheet)));
-    const inside = (text, pattern, base) => text?.replace(pattern, (url) => (is(url, base) ? renewed(url, base) : url));
+    const inside = (text, pattern, base) => text?.replace(pattern, (all, url) => (is(url, base) ? all.replace(url, renewed(url, base)) : all));
     const renew = (rule, base) => {
-      rules(rule).forEach((inner) => renew(inner, base));
+      rules(rule).forEach((nested) => renew(nested, base));
       for (const name of rule.style ?? []) {
         const value = rule.style.getPropertyValue(name);
-        const newer = inside(value, /(?<=url\(").+?(?="\))/g, base);
+        const newer = inside(value, /url\("(.+?)"\)/g, base);
         if (newer !== value) rule.style.setProperty(name, newer, rule.style.getPropertyPriority(name));
       }
     };
@@ -227,26 +224,28 @@
     for (const root of roots) {
       for (const one of root.querySelectorAll("*")) {
         if (one.shadowRoot) roots.push(one.shadowRoot);
-        const { localName, href, sheet } = one;
-        if (sheet && (is(href) || imports(sheet))) {
+        const own = one.matches("link[rel~=stylesheet]") && is(one.href);
+        if (own || (one.sheet && imports(one.sheet))) {
+          if (replaced.has(one)) continue;
+          replaced.add(one);
           // An imported sheet is asked for by the same address: the browser's copy has to be a new one.
-          if (!is(href)) await Promise.all(urls.map((url) => fetch(url, { cache: "reload" })));
+          if (!own) await Promise.all(urls.map((url) => fetch(url.split("/").map(encodeURIComponent).join("/"), { cache: "reload" })));
           const next = one.cloneNode(true);
-          if (href) next.href = renewed(href);
+          if (one.href) next.href = renewed(one.href);
           // until then the old one is shown: no flash
           next.onload = next.onerror = () => one.remove();
           one.after(next);
           done = true;
-        } else if (!/^(a|script|iframe)$/.test(localName)) {
-          for (const name of ["src", "srcset", "href", "poster", "data"]) {
+        } else if (one.matches("img,source,video,image,use,link[rel~=icon]")) {
+          for (const name of ["src", "srcset", "href", "poster"]) {
             const value = one.getAttribute(name);
-            const newer = inside(value, /[^\s,]\S*[^\s,]/g);
-            if (newer !== value && value) one.setAttribute(name, newer);
+            const newer = inside(value, /([^\s,]\S*[^\s,])/g);
+            if (value && newer !== value && (name !== "src" || one.localName !== "source")) one.setAttribute(name, newer);
           }
-          renew(one);
         }
+        renew(one);
       }
-      for (const sheet of [...root.styleSheets, ...(root.adoptedStyleSheets ?? [])]) renew(sheet, sheet.href);
+      for (const sheet of root.styleSheets) renew(sheet, sheet.href);
     }
     // a script, a font, the page itself
     const uses = [location.href, ...performance.getEntriesByType("resource").map(({ name }) => name)];
@@ -255,12 +254,7 @@
 
   // --- errors, for the terminal ---
 
-  const told = new Set();
-
   function say(said) {
-    const key = JSON.stringify(said);
-    if ("quiet" in me.dataset || told.has(key) || told.size >= 20) return;
-    told.add(key);
     said.page = location.pathname + location.search;
     if (port) port.postMessage(said);
     else report(said);
@@ -271,13 +265,13 @@
     ({ target, message, filename, lineno, colno }) => {
       const url = target?.src || target?.href;
       if (target instanceof Element) {
-        if (url) say({ message: `<${target.localName}> could not be loaded`, file: String(url.animVal ?? url) });
+        if (url) say({ message: `<${target.localName}> could not be loaded`, file: `${url}` });
       } else if (message) say({ message, file: filename, line: lineno, column: colno });
     },
     true,
   );
   addEventListener("unhandledrejection", ({ reason }) => {
     const at = /(https?:\/\/[^\s()]+):(\d+):(\d+)/.exec(reason?.stack);
-    say({ message: `Unhandled rejection: ${reason}`, file: at?.[1], line: Number(at?.[2]), column: Number(at?.[3]) });
+    say({ message: `Unhandled rejection: ${reason}`, file: at?.[1], line: +at?.[2], column: +at?.[3] });
   });
 })();
