@@ -64,7 +64,8 @@ def safe_repr(value: object) -> str:
 
 
 _NAMED_TEXT = re.compile(
-    r"""(?P<name>[\w.-]{2,50})(?P<between>['"]?\s*[:=,]\s*)(?P<value>b?(?P<quote>['"])(?:(?!(?P=quote)).)+(?P=quote)?)"""
+    # From its beginning on: to try a long word at each of its letters takes half a millisecond.
+    r"""(?<![\w.-])(?P<name>[\w.-]{2,80})(?P<between>['"]?\s*[:=,]\s*)(?P<value>b?(?P<quote>['"])(?:(?!(?P=quote)).)+(?P=quote)?)"""
 )
 _CREDENTIALS = re.compile(
     r"(?P<before>\b(?:Bearer|Basic|Token)\s+|://[^\s:/@'\"]*:)(?P<value>[^\s@'\",]{3,})(?=(?P<at>@)|)"
