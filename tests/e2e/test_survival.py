@@ -64,6 +64,7 @@ def test_broken_at_the_first_start(serve: Serve, app: str, mistake: str, shown: 
     server.wait_for_text("one")
 
 
+@pytest.mark.either_kind
 def test_an_error_in_a_view_has_its_place(serve: Serve, app: str) -> None:
     server = serve({"app.py": app.replace('TEXT = "one"', "")}, "app:application")
     page = server.wait_for_text("NameError", Accept="text/html")
@@ -118,6 +119,7 @@ def test_a_slow_load_ends_its_page(serve: Serve, app: str, project: object) -> N
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
     ],
 )
+@pytest.mark.either_kind
 def test_a_death_in_a_request(serve: Serve, app: str, death: str, told: str) -> None:
     deadly = app.replace('if path == "/pid"', 'if path == "/pid" or die(path)').replace(
         'if scope["path"] == "/pid"', 'if scope["path"] == "/pid" or die(scope["path"])'
@@ -378,6 +380,7 @@ CHILD = """
 
 
 @pytest.mark.parametrize("own_session", [False, True])
+@pytest.mark.either_kind
 def test_children_of_the_app_end_with_it(serve: Serve, app: str, own_session: bool) -> None:
     source = app + CHILD.replace("NEW", str(own_session))
     server = serve({"app.py": source}, "app:application")
@@ -403,6 +406,7 @@ def port_is_free(port: int) -> bool:
 
 
 @pytest.mark.parametrize("own_session", [False, True])
+@pytest.mark.either_kind
 def test_a_killed_supervisor_leaves_nothing_while_serving(serve: Serve, app: str, own_session: bool) -> None:
     server = serve({"app.py": app + CHILD.replace("NEW", str(own_session))}, "app:application")
     server.wait_for_text("one")
@@ -442,6 +446,7 @@ def test_a_killed_supervisor_leaves_nothing_while_draining(serve: Serve, kind: s
     assert port_is_free(server.port)
 
 
+@pytest.mark.either_kind
 def test_a_killed_server_comes_back(serve: Serve, app: str) -> None:
     server = serve({"app.py": app}, "app:application")
     pid = server.server_pid()
@@ -450,6 +455,7 @@ def test_a_killed_server_comes_back(serve: Serve, app: str) -> None:
     assert server.server_pid() != pid
 
 
+@pytest.mark.either_kind
 def test_a_killed_root_comes_back(serve: Serve, app: str) -> None:
     server = serve({"app.py": app}, "app:application")
     old = server.below()
@@ -467,6 +473,7 @@ EXCLUSIVE = {
 
 
 @pytest.mark.parametrize("what", list(EXCLUSIVE))
+@pytest.mark.either_kind
 def test_an_app_that_holds_something_of_its_own_restarts(serve: Serve, app: str, what: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
