@@ -44,6 +44,21 @@ _LATE_MODULES = {
 }
 
 
+class _Advising(logging.Filter):
+    """Django refuses a form without raising: what to do about it stands below the line in which it says so."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and record.args:
+            from devserver.hints.django import csrf  # only who meets one needs it
+
+            advice = csrf(str(record.args[0]))
+            record.msg = f"{record.msg}\n  hint: {advice.text.replace('%', '%%')}"
+        return True
+
+
+_ADVISING = _Advising()
+
+
 class DjangoIntegration(Integration):
     name = "Django"
 
@@ -88,6 +103,7 @@ class DjangoIntegration(Integration):
         from django.urls import get_resolver
 
         got_request_exception.connect(_got_request_exception, dispatch_uid=__name__)
+        logging.getLogger("django.security.csrf").addFilter(_ADVISING)
         # The URLconf comes last: it imports the views, which change most, and what was built before need not be built again.
         template_roots = tuple(dict.fromkeys((*_template_folders(), *_catalog_folders())))
         _import_late_modules(sys.modules)

@@ -125,6 +125,12 @@ def test_a_new_django_project(django: DevServer) -> None:
         "POST", "/admin/login/", body=urlencode(fields).encode(), headers={**FORM, "Cookie": cookie}
     )
     assert (answer.status, answer.headers["location"]) == (302, "/admin/")
+    refused = django.request("POST", "/admin/login/", body=urlencode(fields).encode(), headers=FORM)
+    assert refused.status == 403
+    django.wait_for_log(r"Forbidden \(CSRF cookie not set.\): /admin/login/\n  hint: The browser sent no CSRF cookie")
+    del fields["csrfmiddlewaretoken"]
+    django.request("POST", "/admin/login/", body=urlencode(fields).encode(), headers={**FORM, "Cookie": cookie})
+    django.wait_for_log(r"hint: Put {% csrf_token %} into the <form")
     session = SimpleCookie(answer.headers["set-cookie"])["sessionid"].value
     assert "Site administration" in django.get("/admin/", Cookie=f"sessionid={session}").text
     assert "changed" not in django.log, "the database that the app writes restarts nothing"
