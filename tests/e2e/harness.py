@@ -60,7 +60,7 @@ class DevServer:
         self.process = subprocess.Popen(
             [python, "-m", "devserver", "run", *arguments, *([] if "--port" in arguments else ["--port", "0"])],
             cwd=project,
-            env={**os.environ, "PYTHONPATH": "", **(env or {})},
+            env={**os.environ, "PYTHONPATH": "", "VIRTUAL_ENV": "", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -208,7 +208,7 @@ class Background:
 
 
 def _environment() -> dict[str, str]:
-    without = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONBREAKPOINT", "INPUTRC"}
+    without = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONBREAKPOINT", "INPUTRC", "VIRTUAL_ENV"}
     kept = {name: value for name, value in os.environ.items() if name not in without}
     return {
         **kept,
