@@ -92,9 +92,8 @@ class FlaskIntegration(Integration):
             vars(app)["handle_user_exception"] = self._telling(app.handle_user_exception)
 
     def _telling(self, handle: Callable[..., object]) -> Callable[..., object]:
-        def handle_and_tell(
-            *arguments: Any,
-        ) -> object:  # the error is the last: newer versions put the context before it
+        # The error is the last of the arguments: newer versions put the context before it.
+        def handle_and_tell(*arguments: Any) -> object:
             answer = handle(*arguments)
             _tell_handled(arguments[-1])
             return answer

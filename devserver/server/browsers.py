@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devserver.messages import Configure, FilesRefreshed, Noticed, StreamOpened
 from devserver.server.asgi import ASGIApp
-from devserver.server.integration import Integrated
+from devserver.server.integration import Integrated, StaticMount
 from devserver.server.web import browser_errors
 from devserver.server.web.browser_errors import BrowserErrors
 from devserver.server.web.client import Edition, client_tag
@@ -31,6 +31,7 @@ class Browsers:
         self._record = record
         self._sent = SentFiles()
         self._template_roots: tuple[str, ...] = ()
+        self._mounted: tuple[str, ...] = ()
         self.edition = Edition()
         """Of what is answered now."""
         self._errors = BrowserErrors(configure.style, self._sent.file_of)
@@ -60,12 +61,16 @@ class Browsers:
         page = not all(urls.values()) or any(f"{path}/".startswith(self._template_roots) for path in paths)
         self._send(FilesRefreshed(tuple(known), page, number))
 
-    def following(self, app: ASGIApp, integrated: Integrated) -> ASGIApp:
-        """`app`, with the client in its pages; `app` itself without live reload."""
+    def following(self, app: ASGIApp, integrated: Integrated, mounts: Sequence[StaticMount]) -> ASGIApp:
+        """`app`, with the client in its pages; `app` itself without live reload.
+
+        Of files below `mounts` the static handler tells.
+        """
         if not (self._options.livereload and self._options.reload):
             return app
         self._sent.roots = tuple(map(str, integrated.static_roots))
         self._template_roots = tuple(f"{root}/" for root in integrated.template_roots)
+        self._mounted = tuple(mount.url for mount in mounts)
         return LiveReload(app, tag=self._tag, files=self, notice=self._notice_once)
 
     def _tag(self, nonce: str, *, is_repeatable: bool) -> str:
@@ -76,6 +81,8 @@ class Browsers:
 
     def about_to_send(self, url: str) -> bool:
         """Whether the app is asked for a static file, which is signed before it is read."""
+        if url.startswith(self._mounted):  # told in a thread, when it is sent
+            return False
         if file := self._sent.about_to_send(url):
             self._record(file)  # as the static handler's files: a change of it refreshes browsers
         return bool(file)

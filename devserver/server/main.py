@@ -101,7 +101,6 @@ class ServerProcess:
     def __init__(self, resumed: Resumed, configure: Configure, integrations: Sequence[Integration]) -> None:
         self._channel: Channel = resumed.channel
         self._stand_in = resumed.stand_in
-        self._edition = Edition(resumed.run, resumed.refreshes)
         self._stack_fd = resumed.stack_fd
         self._options = configure.options
         self._target: Target = configure.target
@@ -130,7 +129,6 @@ class ServerProcess:
             notice=lambda text: self._send(Noticed(text)),
             has_terminal=_is_terminal(sys.stdin) and _is_terminal(sys.stdout),
         )
-        self._reporting.edition = lambda: self._browsers.edition
         self._outside = Outside(
             make_report=lambda error, where: self._reporting.make(error, Occasion.BACKGROUND, detail=where),
             show=lambda report, once: self._send(Reported(report, once)),
@@ -138,6 +136,8 @@ class ServerProcess:
             user_roots=self._reporting.user_roots,
         )
         self._browsers = Browsers(configure, self._send, self._recorder.sent_static)
+        self._browsers.edition = Edition(resumed.run, resumed.refreshes)
+        self._reporting.edition = lambda: self._browsers.edition
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: LineWriter | None = None
@@ -154,7 +154,6 @@ class ServerProcess:
         """Load, serve until told to end, end."""
         self._prepare_process()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
-        self._browsers.edition = self._edition
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
@@ -218,7 +217,7 @@ class ServerProcess:
     def _continue_as(self, resumed: Resumed) -> None:
         """This process continues from a checkpoint: it is another server than the one that came so far."""
         self._channel = resumed.channel
-        self._edition = Edition(resumed.run, resumed.refreshes)
+        self._browsers.edition = Edition(resumed.run, resumed.refreshes)
         os.dup2(resumed.stack_fd, self._stack_fd, inheritable=False)  # faulthandler knows it by its number
         os.close(resumed.stack_fd)
         self._began = time.perf_counter()
@@ -347,7 +346,7 @@ class ServerProcess:
             framework_errors=self._options.framework_errors,
             stream_opened=self._browsers.stream_opened,
             browser_said=self._browsers.said,
-            following=lambda inner: self._browsers.following(inner, app.integrated),
+            following=lambda inner: self._browsers.following(inner, app.integrated, self._mounts(app)),
         )
         self._streams = built.streams
         return built.app

@@ -74,7 +74,8 @@ class Outside:
             # For loops that the app runs itself: each async view of a WSGI app has one.
             asyncio.BaseEventLoop.default_exception_handler = self._loop_failed_by_default  # type: ignore[method-assign, assignment]
         show_deprecations(self._user_roots)
-        # So that Python knows where a coroutine was made that nobody awaits. It costs 0.1 µs for each coroutine.
+        # So that Python knows where a coroutine was made that nobody awaits. It costs some 0.3 µs
+        # for each coroutine, a fifth of the requests/s of a hello world over ASGI.
         sys.set_coroutine_origin_tracking_depth(max(sys.get_coroutine_origin_tracking_depth(), 1))
         call_in_apps_children(self._uninstall)
 

@@ -36,8 +36,8 @@ class Browsers:
 
     def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
         self._call_later = call_later
-        self._listening: dict[int, socket.socket] = {}  # by descriptor
-        self._attend: dict[int, Callable[[], None]] = {}  # likewise
+        # By descriptor. The function of each stays the same: the selector is not told anew in each turn.
+        self._listening: dict[int, tuple[socket.socket, Callable[[], None]]] = {}
         self._gone: list[socket.socket] = []  # let go, and perhaps still in the selector
         self._run = 0
         self.refreshes = 0
@@ -55,8 +55,7 @@ class Browsers:
         if len(self._listening) >= MAX_STREAMS:
             listener.close()
             return
-        self._listening[fd] = listener
-        self._attend[fd] = partial(self._attend_to, listener)
+        self._listening[fd] = (listener, partial(self._attend, listener))
         self._send(listener, _HEAD + (_event(self._state()) if self._run else b""))
         if not self._beats:
             self._beats = True
@@ -74,9 +73,9 @@ class Browsers:
 
     def descriptors(self) -> Mapping[int, Callable[[], None]]:
         """What belongs in the selector, and what to do when it is readable: then a browser leaves."""
-        return self._attend
+        return {fd: attend for fd, (_listener, attend) in self._listening.items()}
 
-    def _attend_to(self, listener: socket.socket) -> None:
+    def _attend(self, listener: socket.socket) -> None:
         if listener.fileno() not in self._listening:  # let go in this very turn
             return
         try:
@@ -99,7 +98,7 @@ class Browsers:
 
     def close(self) -> None:
         """End all streams. Browsers look for the next run by themselves."""
-        for listener in list(self._listening.values()):
+        for listener, _attend in list(self._listening.values()):
             self._let_go(listener)
         self.settle()
 
@@ -114,7 +113,7 @@ class Browsers:
             self._call_later(HEARTBEAT_S, self._beat)
 
     def _tell_all(self, data: bytes) -> None:
-        for listener in list(self._listening.values()):
+        for listener, _attend in list(self._listening.values()):
             self._send(listener, data)
 
     def _send(self, listener: socket.socket, data: bytes) -> None:
@@ -126,7 +125,7 @@ class Browsers:
         self._let_go(listener)  # half an event would spoil those after it
 
     def _let_go(self, listener: socket.socket) -> None:
-        del self._listening[listener.fileno()], self._attend[listener.fileno()]
+        del self._listening[listener.fileno()]
         self._gone.append(listener)
         with suppress(OSError):  # whoever else holds the connection: its browser shall see the end
             listener.shutdown(socket.SHUT_RDWR)

@@ -119,9 +119,8 @@ class Supervisor:
             call_later=self._call_later,
             installed=self._installed,
         )
-        self._first_run = int(
-            time.time() * 1000
-        )  # greater than that of any command before, whose pages may still be open
+        # Greater than that of any command before, whose pages may still be open.
+        self._first_run = int(time.time() * 1000)
         self._browsers = Browsers(self._call_later)
         self._launches = Launches(options.editor, notice=self._notice)
         self._tree = Tree(

@@ -128,14 +128,13 @@ class _Answer:
             inserted = tag.encode(encoding or "ascii")
             if not is_head:
                 self._inserter = Appender(inserted) if encoding else Injector(inserted)
-            changed = dict.fromkeys(_VALIDATORS, b"")
-            if length.isdigit():
-                changed[b"content-length"] = b"%d" % (int(length) + len(inserted))
-            headers = [(name, changed.get(name.lower(), value)) for name, value in headers]
-            start = {
-                **start,
-                "headers": [(name, value) for name, value in headers if value or name.lower() not in changed],
-            }
+            longer = b"%d" % (int(length) + len(inserted)) if length.isdigit() else length
+            headers = [
+                (name, longer if name.lower() == b"content-length" else value)
+                for name, value in headers
+                if name.lower() not in _VALIDATORS
+            ]
+            start = {**start, "headers": headers}
         await self._send(start)
 
     def _permission(self, headers: list[tuple[bytes, bytes]]) -> csp.Permission | None:
