@@ -297,7 +297,6 @@ def test_a_script_loads_the_page_anew_where_it_is_used(plain: DevServer, tab: Ta
 
 def test_what_nobody_saw_refreshes_nobody(plain: DevServer, tab: Tab) -> None:
     page = tab.open(address(plain))
-    mark(page)
     plain.edit("static/outer.css", "h1 { color: red }")
     plain.edit("notes.txt", "nobody reads this")
     plain.edit("static/new.css", "")
@@ -424,7 +423,6 @@ def test_fields_that_a_script_moves_keep_their_places(plain: DevServer, tab: Tab
 def test_a_page_whose_script_kills_the_server_is_not_loaded_for_ever(plain: DevServer, tab: Tab) -> None:
     page = tab.open(address(plain, "/deadly"))
     plain.wait_for_log("the server process ended")
-    mark(page)
     plain.wait_for(lambda: plain.streams() == 1, "the stream goes on")
     save(plain, 2)  # the order of events: a reload would have come before
     see(page, 2)
