@@ -74,4 +74,4 @@ def tab(context: BrowserContext) -> Iterator[Tab]:
     """A page of a fresh profile, which may complain of nothing."""
     tab = Tab(context.new_page())
     yield tab
-    assert tab.complaints == []
+    assert not tab.complaints, f"the browser complains: {tab.complaints}"
