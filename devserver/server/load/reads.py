@@ -375,12 +375,15 @@ def _asker() -> tuple[str, set[str]]:
 
 
 def _open_for_writing() -> set[str]:
-    """The paths of the regular files that this process holds open for writing."""
+    """The paths of the regular files that this process holds open for writing. Nobody else reads one that has no name."""
     found = set()
     for name in _listdir("/dev/fd"):
         try:
             fd = int(name)
-            if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY and stat.S_ISREG(_fstat(fd).st_mode):
+            if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+                continue
+            status = _fstat(fd)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink:
                 found.add(_path_of(fd))
         except (OSError, ValueError):
             continue  # the descriptor of the listing itself, closed by now

@@ -21,6 +21,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -406,6 +407,15 @@ def test_what_stays_open_may_change_at_any_time(recorder: Recorder, app: Path, t
     serving = {read.path for read in reads if not read.loading}
     assert serving & {str(app / "log"), str(tmp_path / "link/log")}
     assert str(app / "data.txt") not in serving
+
+
+@pytest.mark.parametrize("make", [tempfile.TemporaryFile, tempfile.SpooledTemporaryFile])
+def test_a_file_without_a_name_is_nobodys(recorder: Recorder, app: Path, make: Callable[..., IO[bytes]]) -> None:
+    with make(dir=app) as file:
+        file.write(b"x")
+        file.fileno()  # from now on it is on disk
+        recorder.begin_serving()
+        assert [read for read in recorder.drain_reads() if "#" in read.path or "deleted" in read.path] == []
 
 
 def test_a_database_that_stays_open(app: Path) -> None:
