@@ -284,11 +284,12 @@ def test_an_error_of_a_static_finder_is_told(serve: Serve) -> None:
     server.wait_for_log(r"GET /static/site\.css  500")
 
 
+@pytest.mark.either_kind
 def test_a_large_file_needs_no_memory(serve: Serve, app: str) -> None:
     peak = "next(line for line in open('/proc/self/status') if 'VmHWM' in line).split()[1]"
     source = app.replace("str(os.getpid())", peak)
     server = serve({"app.py": source, "media/x.txt": ""}, "app:application", "--static", "/m=media")
-    size = 1 << 30
+    size = 1 << 29
     with open(server.project / "media/big.bin", "wb") as file:
         file.truncate(size)
     before = server.server_pid()  # kB: at /pid the app tells its peak

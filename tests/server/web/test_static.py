@@ -615,8 +615,8 @@ def test_a_cancelled_request_leaves_no_descriptor(site: Site, monkeypatch: pytes
     assert _descriptors() == before
 
 
-def test_a_gigabyte_takes_no_memory(site: Site) -> None:
-    size = 1 << 30
+def test_a_large_file_takes_no_memory(site: Site) -> None:
+    size = 1 << 28
     with (site.root / "big.bin").open("wb") as file:
         file.truncate(size)
     received = 0
