@@ -15,7 +15,7 @@ SEED ?=
 # Processes start by the hundred in the tests: without bytecode each of them would compile the package again.
 TESTED := env -u PYTHONDONTWRITEBYTECODE $(PY)
 # One worker more than there are cores: many tests wait for a deadline of what they test.
-SUITE := pytest -n 3 --dist worksteal
+SUITE := pytest -n 4 --dist worksteal
 
 # An interpreter counts if it runs (a pyenv shim may not), is new enough and can make environments.
 USABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))

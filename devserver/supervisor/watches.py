@@ -129,7 +129,9 @@ class Watches:
             try:
                 self._leftover.events |= watch.source.drain()
             except Exception:
-                self._leftover.lost = True
+                pass
+            # Its own thread reads the kernel's queue; on a busy machine it lags, and nobody can tell how far.
+            self._leftover.lost = True
             watch.source.close()
 
     def _recover(self, watch: Watch, error: Exception) -> None:

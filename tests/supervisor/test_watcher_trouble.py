@@ -15,7 +15,7 @@ import pytest
 from devserver.supervisor import lookout
 from devserver.supervisor.polling import Mounts
 from devserver.supervisor.watcher import NativeSource
-from devserver.supervisor.watches import Events, explain
+from devserver.supervisor.watches import SMALL_SOURCES, Events, explain
 
 if TYPE_CHECKING:
     from .conftest import Observe
@@ -37,6 +37,13 @@ class FailingSource:
     def close(self) -> None:
         self.closed = True
         self.native.close()
+
+
+class LaggingSource(FailingSource):
+    """Has not yet read what happened to a.py, and never will if it is closed before."""
+
+    def drain(self) -> Events:
+        return {event for event in super().drain() if not event[1].endswith("a.py")}
 
 
 @pytest.fixture
@@ -387,3 +394,15 @@ def test_a_source_says_which_name_it_could_not_decode(tmp_path: Path) -> None:
 def test_a_source_refuses_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         NativeSource([str(tmp_path / "missing")])
+
+
+def test_a_source_that_lags_may_be_replaced(project: Path, observe: Observe) -> None:
+    observed = observe(project, source=LaggingSource)
+    change_all([project / "a.py"])
+    for number in range(SMALL_SOURCES):  # each has a source of its own, until they are merged
+        assert observed.rescans == 0
+        new = project / f"new{number}" / "b.py"
+        new.parent.mkdir()
+        new.touch()
+        observed.until_seen(new)
+    observed.until_rescan()
