@@ -14,7 +14,7 @@ SEED ?=
 
 # Processes start by the hundred in the tests: without bytecode each of them would compile the package again.
 TESTED := env -u PYTHONDONTWRITEBYTECODE $(PY)
-# One worker more than there are cores: many tests wait for a deadline of what they test.
+# Two workers for each of two cores: many tests wait for a deadline of what they test.
 SUITE := pytest -n 4 --dist worksteal
 
 # An interpreter counts if it runs (a pyenv shim may not), is new enough and can make environments.
