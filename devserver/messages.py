@@ -291,6 +291,14 @@ class Reported(NamedTuple):
     once: bool = False  # a warning: not again after a restart
 
 
+class ChecksEnded(NamedTuple):
+    """What the framework found wrong with the project after it began to serve. With a failure the server answers with its page."""
+
+    warnings: tuple[Report, ...] = ()
+    notices: tuple[str, ...] = ()  # one line each
+    failure: Report | None = None
+
+
 Message = (
     Configure
     | ResumeCheckpoint
@@ -325,6 +333,7 @@ Message = (
     | OutputLeft
     | Noticed
     | Reported
+    | ChecksEnded
 )
 
 _TYPES: dict[str, type[Message]] = {cls.__name__: cls for cls in typing.get_args(Message)}

@@ -29,6 +29,12 @@ class ColorChoice(StrEnum):
     NEVER = "never"
 
 
+class StaticChoice(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Group(StrEnum):
     """Headings of the help text, in their order."""
 
@@ -126,6 +132,19 @@ class Options:
     static: tuple[str, ...] = field(
         default=(),
         metadata=_asked(Group.SERVING, "Serve the files of DIR below /URL.", "/URL=DIR", read=values.read_mount),
+    )
+    static_files: StaticChoice = field(
+        default=StaticChoice.AUTO,
+        metadata=_asked(
+            Group.SERVING,
+            "Django's own; auto: while DEBUG is on.",
+            "auto|always|never",
+            read=values.choice(StaticChoice),
+        ),
+    )
+    checks: bool = field(
+        default=True,
+        metadata=_asked(Group.SERVING, "Django's system checks and migrations.", read=values.read_switch),
     )
     threads: int = field(
         default=64,

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.named import NamedIntegration
+from devserver.options import Options
 from devserver.server.integration import Integrated
 from devserver.server.swallowed import swallowed
 from devserver.server.wrapping import find_layers
@@ -28,10 +29,10 @@ class FalconIntegration(NamedIntegration):
     def __init__(self) -> None:
         super().__init__("Falcon", "falcon", ("falcon.app", "falcon.asgi.app"))
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         for one in find_layers(app, self._is_its):
             _wrap_error_handler(one)
-        return super().loaded(app)
+        return super().loaded(app, options)
 
 
 def _wrap_error_handler(app: object) -> None:

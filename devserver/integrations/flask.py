@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.jinja2 import template_folders
 from devserver.integrations.releases import release_of, titled
+from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
 from devserver.server.swallowed import swallowed
 from devserver.server.wrapping import find_layers
@@ -62,7 +63,7 @@ class FlaskIntegration(Integration):
     def applies(self, app: object, modules: Container[str]) -> bool:
         return self._package in modules and next(self._apps(app), None) is not None
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         self._listen()
         static: list[Path] = []
         templates: list[Path] = []

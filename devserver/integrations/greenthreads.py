@@ -10,6 +10,7 @@ import sys
 from collections.abc import Container
 
 from devserver.errors import DevServerError
+from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
 
 
@@ -28,7 +29,7 @@ class GreenThreadsIntegration(Integration):
     def applies(self, app: object, modules: Container[str]) -> bool:
         return self._module in modules and bool(getattr(sys.modules[self._module], self._function)(self._argument))
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         raise DevServerError(
             f"{self.name} has replaced the threads of the standard library, and devserver needs real ones",
             hint=self._hint,

@@ -15,6 +15,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
 
 
@@ -24,7 +25,7 @@ class Jinja2Integration(Integration):
     def applies(self, app: object, modules: Container[str]) -> bool:
         return True  # it may be imported as late as by the first request
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         roots = [root for environment in _global_environments() for root in template_folders(environment)]
         return Integrated(name="", template_roots=tuple(dict.fromkeys(roots)))
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.named import NamedIntegration
+from devserver.options import Options
 from devserver.server.integration import Integrated
 from devserver.server.swallowed import swallowed
 from devserver.server.wrapping import find_layers
@@ -35,10 +36,10 @@ class LitestarIntegration(NamedIntegration):
     def prepare(self) -> None:
         os.environ.setdefault("LITESTAR_DEBUG", "1")
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         for one in find_layers(app, self._is_its):
             _listen(cast("_App", one))
-        return super().loaded(app)
+        return super().loaded(app, options)
 
 
 def _listen(app: _App) -> None:

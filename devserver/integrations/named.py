@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from devserver.integrations.releases import release_of, titled
+from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
 from devserver.server.wrapping import find_layers
 
@@ -25,7 +26,7 @@ class NamedIntegration(Integration):
     def _is_its(self, layer: object) -> bool:
         return any(cls.__module__ in self.homes for cls in type(layer).__mro__)
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         version = release_of(self.package)
         return Integrated(titled(self.name, version), versions=((self.name, version),) if version else ())
 

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from devserver.integrations.releases import release_of, titled
+from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
 from devserver.server.wrapping import find_layers
 
@@ -22,7 +23,7 @@ class StarletteIntegration(Integration):
     def applies(self, app: object, modules: Container[str]) -> bool:
         return "starlette.applications" in modules and next(self._apps(app), None) is not None
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         apps = list(self._apps(app))
         is_fastapi = any(cls.__module__ == "fastapi.applications" for one in apps for cls in type(one).__mro__)
         used = [(name, release_of(package)) for name, package in _LIBRARIES[0 if is_fastapi else 1 :]]

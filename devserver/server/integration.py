@@ -41,6 +41,25 @@ class Integrated:
     versions: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What a framework's own check says is wrong with the project."""
+
+    text: str
+    name: str = ""  # what it goes by: "models.E028"
+    hint: str = ""
+    place: tuple[str, int, str] | None = None  # path, line and name of what it is about
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a framework found when it looked at the project."""
+
+    failures: tuple[Issue, ...] = ()  # with these its own server would not serve
+    warnings: tuple[Issue, ...] = ()
+    notices: tuple[str, ...] = ()  # one line each, for the terminal
+
+
 class Integration(Protocol):
     """One framework. Implementations subclass it, for the defaults."""
 
@@ -62,10 +81,15 @@ class Integration(Protocol):
         """Is `app` (or what it wraps) this framework's? Must not import the framework unless it is in `modules`."""
         return False
 
-    def loaded(self, app: object) -> Integrated:
+    def loaded(self, app: object, options: Options) -> Integrated:
         """After the target is loaded, before it serves: do what a first request would do
         and is pure; say what you found. What it raises is a load error."""
         return Integrated(name=self.name)
+
+    def check(self) -> Checked:
+        """Look at the whole project as the framework's own server would before it serves. In a thread of its own, once the app
+        has answered: it may take seconds, run user code and ask databases. What it raises is told."""
+        return Checked()
 
     def before_freeze(self) -> None:
         """A checkpoint is about to be made (close database connections …)."""
@@ -89,9 +113,9 @@ def applicable(app: object, integrations: Iterable[Integration], modules: Contai
     return tuple(integration for integration in integrations if integration.applies(app, modules))
 
 
-def integrate(app: object, chosen: Iterable[Integration]) -> Integrated:
+def integrate(app: object, chosen: Iterable[Integration], options: Options) -> Integrated:
     """Tells `chosen` that `app` is loaded and joins what they found. Raises what they raise."""
-    found = [integration.loaded(app) for integration in chosen]
+    found = [integration.loaded(app, options) for integration in chosen]
     return Integrated(
         name=" + ".join(one.name for one in found if one.name),
         static=tuple(mount for one in found for mount in one.static),
@@ -99,6 +123,16 @@ def integrate(app: object, chosen: Iterable[Integration]) -> Integrated:
         template_roots=_distinct(root for one in found for root in one.template_roots),
         notices=tuple(notice for one in found for notice in one.notices),
         versions=tuple(version for one in found for version in one.versions),
+    )
+
+
+def check(chosen: Iterable[Integration]) -> Checked:
+    """What `chosen` find, joined. Raises what they raise."""
+    found = [integration.check() for integration in chosen]
+    return Checked(
+        failures=tuple(issue for one in found for issue in one.failures),
+        warnings=tuple(issue for one in found for issue in one.warnings),
+        notices=tuple(notice for one in found for notice in one.notices),
     )
 
 

@@ -49,6 +49,7 @@ from devserver.messages import (
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.browsers import Browsers
+from devserver.server.checks import Checks
 from devserver.server.deferred import ours_first
 from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
 from devserver.server.load.chain import Resumed
@@ -138,6 +139,7 @@ class ServerProcess:
         self._browsers = Browsers(configure, self._send, self._recorder.sent_static)
         self._browsers.edition = Edition(resumed.run, resumed.refreshes)
         self._reporting.edition = lambda: self._browsers.edition
+        self._checks: Checks | None = None
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: LineWriter | None = None
@@ -204,7 +206,7 @@ class ServerProcess:
                     integration.prepare()
             loaded = load_target(self._target, self._options, self._integrations)
             self._applicable = applicable(loaded.app, self._integrations, sys.modules)
-            integrated = integrate(loaded.app, self._applicable)
+            integrated = integrate(loaded.app, self._applicable, self._options)
             self._reporting.app_is_known(integrated)
             app = self._compose(loaded, integrated)
             stack.prepare(self._mounts(app))
@@ -371,6 +373,8 @@ class ServerProcess:
         if app.report is not None:
             self._send(LoadFailed(app.report, load_ms, exclusive))
             return
+        if self._options.checks:
+            self._checks = self._checks_of(app)
         self._send(
             LoadEnded(
                 name=app.integrated.name or ("WSGI app" if app.interface is Interface.WSGI else "ASGI app"),
@@ -385,6 +389,27 @@ class ServerProcess:
                 notices=app.integrated.notices,
             )
         )
+
+    def _checks_of(self, app: App) -> Checks:
+        assert self._engine is not None
+        return Checks(
+            self._applicable,
+            user_roots=self._reporting.user_roots,
+            versions=app.integrated.versions,
+            is_busy=lambda engine=self._engine: engine.is_busy,  # type: ignore[misc]
+            failed=self._stand_in_the_way,
+            told=self._send,
+            raised=lambda error: self._reporting.show(
+                self._reporting.make(error, Occasion.BACKGROUND, detail="in the checks of the project (--no-checks)")
+            ),
+        )
+
+    def _stand_in_the_way(self, report: Report) -> None:
+        """The app is not to be served after all: from now on its page answers, which is newer than what browsers show."""
+        assert self._streams is not None
+        edition = self._browsers.edition
+        self._browsers.edition = Edition(edition.run + 1, edition.seen)
+        self._streams.replace_app(self._page_app(report).asgi)
 
     # --- the supervisor's orders ---
 
@@ -416,6 +441,8 @@ class ServerProcess:
                 self._send(ServingBegan())
                 if self._is_edited:
                     self._loop.call_later(_GRAPH_AFTER_S, self._send_imports)
+                if self._checks is not None:
+                    self._checks.begin(self._loop)
             case AdoptConnections(data=data):
                 for fd, read in zip(fds, data, strict=False):
                     self._engine.adopt(fd, read.encode("latin-1"))

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from devserver import __version__
 from devserver.lastwords import report_from_death
-from devserver.messages import LoadEnded
+from devserver.messages import ChecksEnded, LoadEnded
 from devserver.options import Options
 from devserver.report import Report
 from devserver.source import working_folder
@@ -52,6 +52,8 @@ class Announcer:
         self._began = time.monotonic()
         self._told: set[str] = set()
         self._warned: set[tuple[str, ...]] = set()
+        self._checked: set[tuple[str, ...]] = set()  # what the checks have found, the last time
+        self._check_failure: tuple[str, ...] = ()
 
     def because(self, names: Sequence[str], event: str, reason: str = "", *, overtakes: bool = False) -> None:
         """Remember what the next load is for. A change that overtakes a running load adds its names to that one's."""
@@ -75,6 +77,21 @@ class Announcer:
             self._warned.add(key)
         self._console.report(report)
 
+    def checked(self, found: ChecksEnded) -> None:
+        """What the framework's checks have found; what they found before as well was told."""
+        reports = {_warning_key(report): report for report in found.warnings}
+        notices = {(notice,): notice for notice in found.notices}
+        for key, report in reports.items():
+            if key not in self._checked:
+                self._console.report(report)
+        for key, notice in notices.items():
+            if key not in self._checked:
+                self._console.warning(notice)
+        self._checked = {*reports, *notices}
+        if found.failure is None and self._check_failure:
+            self._check_failure = ()
+            self._console.notice("the project passes its checks again")
+
     def tell(self, tell: Tell, server: ServerRecord | None, last_words: str) -> None:
         """Say it. `last_words`: what faulthandler wrote, if the server has ended."""
         console = self._console
@@ -88,6 +105,14 @@ class Announcer:
                 if self._announced:
                     console.changed(self._names, "failed to load", event=self._event)
                 console.report(tell.report)
+            case Notice.CHECKS_FAILED:
+                assert tell.report is not None
+                key = _warning_key(tell.report)
+                if key == self._check_failure:
+                    console.warning("the project still fails its checks; the page says what it was")
+                else:
+                    console.report(tell.report)
+                self._check_failure = key
             case Notice.HANGS:
                 self._announce_without_app()
                 console.warning(f"{self._target.label} is still loading; the page shows where it is")
@@ -176,6 +201,7 @@ def _warning_key(report: Report) -> tuple[str, ...]:
     """What a warning says, and of which line: by its text, for its number changes with each edit above it."""
     texts = [report.title]
     for error in report.errors:
+        texts.append(error.message)
         if (place := error.place) is not None:
             texts += [place.path, *(line.text.strip() for line in place.source if line.number == place.line)]
     return tuple(texts)

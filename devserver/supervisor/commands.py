@@ -84,6 +84,7 @@ class Notice(Enum):
 
     SERVING = auto()  # the new server answers
     LOAD_FAILED = auto()
+    CHECKS_FAILED = auto()
     HANGS = auto()
     DIED_LOADING = auto()
     DIED_SERVING = auto()

@@ -41,6 +41,14 @@ class LoadRaised:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecksFailed:
+    """The framework's checks found something serious, and the server answers with a page about it."""
+
+    server: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class Began:
     """A server accepts."""
 
@@ -124,6 +132,7 @@ Event = (
     | RootEnded
     | Loaded
     | LoadRaised
+    | ChecksFailed
     | Began
     | RequestArrived
     | TookExclusive

@@ -131,6 +131,7 @@ class Supervisor:
             on_activity=self._pace.in_use,
             notice=self._notice,
             on_report=self._announcer.reported,
+            on_checks=self._announcer.checked,
             on_output=self._console.pass_on,
             spare=self._launches.holds,
             show_pin=self._show_pin,

@@ -39,6 +39,7 @@ from devserver.supervisor.commands import (
 )
 from devserver.supervisor.events import (
     Began,
+    ChecksFailed,
     EditorAsked,
     Ended,
     Event,
@@ -157,6 +158,8 @@ def advance(state: State, event: Event) -> Step:
             return _loaded(state, event.server, event.exclusive, None)
         case LoadRaised():
             return _loaded(state, event.server, event.exclusive, event.report)
+        case ChecksFailed():
+            return _checks_failed(state, event)
         case Began():
             return _began(state, event.server)
         case RequestArrived():
@@ -217,8 +220,8 @@ def _load_if_possible(state: State) -> Step:
 
 
 def _generation(number: int) -> int:
-    """Of a server with something new. Between those of two servers one is free."""
-    return 2 * number
+    """Of a server with something new. The one before is for who stands in for it, the one after for its page about itself."""
+    return 3 * number
 
 
 def _put_aside(state: State) -> Step:
@@ -289,6 +292,19 @@ def _began(state: State, number: int) -> Step:
     return state, [tell, Tell(Notice.SERVING, number), StartTimer(Timer.SETTLED, number, SETTLED_S)]
 
 
+def _checks_failed(state: State, event: ChecksFailed) -> Step:
+    """It serves, but a page about itself."""
+    current = state.current
+    if current is None or current.number != event.server or current.phase is Phase.LOADING:
+        return state, []
+    tell = Tell(Notice.CHECKS_FAILED, current.number, event.report)
+    if not state.reload:
+        state, commands = _kill_all(state, 1)
+        return state, [tell, *commands]
+    current = replace(current, generation=current.generation + 1, broken=True)
+    return replace(state, current=current), [tell, TellBrowsers(current.generation)]
+
+
 def _update_current(state: State, number: int, **fields: object) -> Step:
     if state.current is None or state.current.number != number:
         return state, []
@@ -332,7 +348,7 @@ def _died(state: State, server: Server, status: int) -> Step:
         return state, [*dismissed, tell, Tell(Notice.GAVE_UP, server.number), ReadStack(server.number, status)]
     if state.wanted is Wanted.NOTHING:
         # Nothing has changed, so pages stay: one whose script kills the server would do so for ever if it were loaded again.
-        inherited = server.generation if server.phase is Phase.SERVING else 0
+        inherited = server.generation if server.phase is Phase.SERVING and not server.broken else 0
         state = replace(state, wanted=Wanted.RESUME, position=0 if early else DEEPEST, inherited=inherited)
     state, commands = _load_if_possible(state)
     return state, [tell, *commands]

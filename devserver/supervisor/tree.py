@@ -22,6 +22,7 @@ from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
     CheckpointFrozen,
+    ChecksEnded,
     Configure,
     ConnectionsHandedOver,
     Drain,
@@ -114,6 +115,7 @@ class Tree:
         on_activity: Callable[[], None],
         notice: Callable[[str, bool], None],
         on_report: Callable[[Report, bool], None],
+        on_checks: Callable[[ChecksEnded], None],
         on_output: Callable[[int, str], None],
         show_pin: Callable[[], None],
         judge_pin: Callable[[str], PinJudged],
@@ -132,6 +134,7 @@ class Tree:
         self._on_refreshed = on_refreshed
         self._noticed: set[str] = set()
         self._on_report = on_report
+        self._on_checks = on_checks
         self._on_output = on_output
         self._spare = spare
         self._roots: list[RootRecord] = []
@@ -417,6 +420,11 @@ class Tree:
                     self._noticed.add(text)
             case Reported(report=report, once=once):
                 self._on_report(report, once)
+            case ChecksEnded():
+                if server is self._accepting:  # else a newer one's will tell
+                    self._on_checks(message)
+                if message.failure is not None:
+                    self._emit(events.ChecksFailed(server.number, message.failure))
             case _:
                 raise AssertionError(f"not from a server: {message}")
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,9 +50,10 @@ def serve(project: Path) -> Iterator[Serve]:
         env: Mapping[str, str] | None = None,
         wait: bool = True,
         python: str = sys.executable,
+        command: Sequence[str] = (),
     ) -> DevServer:
         write(project, files)
-        server = DevServer(project, *arguments, env=env, wait=wait, python=python)
+        server = DevServer(project, *arguments, env=env, wait=wait, python=python, command=command)
         started.append(server)
         return server
 

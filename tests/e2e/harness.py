@@ -18,7 +18,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,13 +52,16 @@ class DevServer:
         env: Mapping[str, str] | None = None,
         wait: bool = True,
         python: str = sys.executable,
+        command: Sequence[str] = (),
     ) -> None:
+        """`command`: another one that becomes `devserver run`, whole."""
         self.project = project
         self.arguments = arguments
         self._log = bytearray()
         self._log_lock = threading.Lock()
         self.process = subprocess.Popen(
-            [python, "-m", "devserver", "run", *arguments, *([] if "--port" in arguments else ["--port", "0"])],
+            command
+            or [python, "-m", "devserver", "run", *arguments, *([] if "--port" in arguments else ["--port", "0"])],
             cwd=project,
             env={**os.environ, "PYTHONPATH": "", "VIRTUAL_ENV": "", **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def load(expression=None, **options):
     loaded = load_target(target, Options(**options), INTEGRATIONS)
     app = loaded.app
     chosen = applicable(app, INTEGRATIONS, sys.modules)
-    found = integrate(app, chosen)
+    found = integrate(app, chosen, Options(**options))
 
 def changed(*paths):
     for integration in chosen:
@@ -105,7 +106,7 @@ def run(tmp_path: Path) -> Run:
             | environment
         )
         done = subprocess.run(
-            [sys.executable, "-P", "-W", "ignore::DeprecationWarning", "-c", f"{PRELUDE}\n{code}"],
+            [sys.executable, "-P", "-W", "ignore::DeprecationWarning", "-c", f"{PRELUDE}\n{textwrap.dedent(code)}"],
             cwd=tmp_path,
             env=environ,
             capture_output=True,

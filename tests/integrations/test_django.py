@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -334,11 +335,14 @@ UNSET = "You're using the staticfiles app without having set the required STATIC
             "MEDIA_URL = STATIC_URL",
             ["static files are not served: The MEDIA_URL and STATIC_URL settings must have different values"],
         ),
-        ("DEBUG = False; ALLOWED_HOSTS = ['*']", ["DEBUG is False: static files are not served"]),
+        (
+            "DEBUG = False; ALLOWED_HOSTS = ['*']",
+            ["DEBUG is False: static files are not served (--static-files always does)"],
+        ),
         (
             "DEBUG = False",
             [
-                "DEBUG is False: static files are not served",
+                "DEBUG is False: static files are not served (--static-files always does)",
                 "DEBUG is False and ALLOWED_HOSTS is empty: Django answers every request with 400",
             ],
         ),
@@ -349,6 +353,112 @@ def test_static_files_that_are_not_served(
 ) -> None:
     project(settings)
     assert run("load(); tell([found.static, found.static_roots, found.notices])") == [[], [], notices]
+
+
+@pytest.mark.parametrize(
+    ("settings", "choice", "served"),
+    [
+        ("", "NEVER", False),
+        ("DEBUG = False", "ALWAYS", True),
+        ("INSTALLED_APPS.insert(0, 'whitenoise.runserver_nostatic')", "ALWAYS", True),
+        ("INSTALLED_APPS.remove('django.contrib.staticfiles')", "ALWAYS", False),
+    ],
+)
+def test_static_files_as_they_are_asked_for(
+    *, project: Callable[..., None], write: Write, run: Run, settings: str, choice: str, served: bool
+) -> None:
+    project(settings)
+    write("whitenoise/__init__.py", "")
+    write("whitenoise/runserver_nostatic/__init__.py", "")
+    found = run(f"""
+        from devserver.options import StaticChoice
+        load(static_files=StaticChoice.{choice})
+        tell([str(mount.find("site.css")) for mount in found.static])
+    """)
+    assert [Path(each).name for each in found] == ["site.css"] * served
+
+
+# --- its own checks ---
+
+CHECKING = """
+from django.core import checks
+from django.db import models
+
+class Post(models.Model):
+    title: str = models.CharField(max_length=1)
+    one = models.BooleanField(null=True, max_length=7)
+
+class Lost(models.Model):
+    other = (
+        models.ForeignKey("nobody.Nothing", models.CASCADE)
+    )
+
+@checks.register
+def own(**arguments):
+    return [checks.Info("be merry", id="x.I1"), checks.Warning("of yours", hint="do", id="x.W1"), checks.Critical("50 % lost")]
+"""
+
+
+def test_what_the_checks_find(project: Callable[..., None], write: Write, run: Run) -> None:
+    project("SILENCED_SYSTEM_CHECKS = ['fields.E307']")
+    models = write("blog/models.py", CHECKING)
+    failures, warnings = run("""
+        load()
+        (django,) = [one for one in chosen if one.name == "Django"]
+        checked = django.check()
+        tell([[[one.name, one.text, one.hint, one.place] for one in each] for each in (checked.failures, checked.warnings)])
+    """)
+    place = [str(models), 10, "Lost"]
+    text = "Field defines a relation with model 'nobody.Nothing', which is either not installed, or is abstract."
+    assert ["fields.E300", f"blog.Lost.other: {text}", "", place] in failures
+    assert ["", "50 % lost", "", None] in failures
+    assert len(failures) == 2, failures
+    assert warnings == [["x.W1", "of yours", "do", None]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "applied", "told"),
+    [
+        ("", None, [r"\d+ migrations are not applied \(auth, contenttypes\): python manage.py migrate"]),
+        ("", "", []),
+        (
+            "",
+            "'contenttypes', '0001'",
+            [r"\d+ migrations are not applied \(auth, contenttypes\): python manage.py migrate"],
+        ),
+        ("del DATABASES", None, []),
+        ("MIGRATION_MODULES = {'auth': None, 'contenttypes': None}", None, []),
+        (
+            "DATABASES['default']['NAME'] = '/nowhere/db'",
+            None,
+            ["the database does not answer: unable to open database file"],
+        ),
+    ],
+)
+def test_migrations_that_are_not_applied(
+    *, project: Callable[..., None], run: Run, settings: str, applied: str | None, told: list[str]
+) -> None:
+    project(settings)
+    if applied is not None:
+        run(f"""
+            from django.core.management import call_command
+            load()
+            call_command("migrate", {applied and applied + ","} verbosity=0)
+            tell(0)
+        """)
+    notices, are_loaded, is_open = run("""
+        load()
+        (django,) = [one for one in chosen if one.name == "Django"]
+        notices = django.check().notices
+        from django.db import connections
+        tell([notices, "django.contrib.auth.migrations.0001_initial" in sys.modules,
+              any(one.connection for one in connections.all(initialized_only=True))])
+    """)
+    assert [bool(re.fullmatch(pattern, notice)) for pattern, notice in zip(told, notices, strict=True)] == [True] * len(
+        told
+    )
+    assert are_loaded == ("migrations are" in "".join(notices)), "else their names say enough"
+    assert not is_open
 
 
 def test_whitenoise_can_keep_static_files_for_itself(project: Callable[..., None], write: Write, run: Run) -> None:

@@ -39,7 +39,7 @@ class Life:
 
 def resume(number: int, position: int = 0, *, like: int = 0) -> commands.Resume:
     """`like`: nothing has changed since this one."""
-    return commands.Resume(number, position, generation=2 * (like or number))
+    return commands.Resume(number, position, generation=3 * (like or number))
 
 
 def loading() -> Life:
@@ -48,7 +48,7 @@ def loading() -> Life:
 
 def serving(**options: object) -> Life:
     life = Life(**options).after(events.RootStarted(), events.Loaded(1), events.Began(1))  # type: ignore[arg-type]
-    assert life.state.current == s.Server(1, 2, phase=Phase.SERVING)
+    assert life.state.current == s.Server(1, 3, phase=Phase.SERVING)
     return life
 
 
@@ -175,7 +175,7 @@ def test_a_load_that_hangs_gets_a_page_from_the_root() -> None:
     life = loading().after(events.TimerFired(Timer.HANG, 1))
     assert life.commands == [commands.ReadStack(1)]
     life.after(events.StackRead(1, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(2, stand_in=REPORT, generation=1)]
+    assert life.does(commands.Resume) == [commands.Resume(2, stand_in=REPORT, generation=2)]
     assert life.tells() == [Notice.HANGS]
     assert life.after(events.Loaded(2)).commands == [commands.LetServe(2)]
     life.after(events.Began(2))
@@ -217,7 +217,7 @@ def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> No
     assert life.tells() == [Notice.DIED_LOADING, Notice.GAVE_UP]
     assert life.does(commands.ReadStack) == [commands.ReadStack(3, 3)]
     life.after(events.StackRead(3, REPORT))
-    assert life.does(commands.Resume) == [commands.Resume(4, stand_in=REPORT, generation=8)]
+    assert life.does(commands.Resume) == [commands.Resume(4, stand_in=REPORT, generation=12)]
     life.after(events.Loaded(4), events.Began(4), events.ResumeDecided())
     assert life.does(commands.LetDrain) == [commands.LetDrain(4)]
     assert life.does(commands.Resume) == [resume(5)]
@@ -487,21 +487,21 @@ def test_keys_begin_at_the_root() -> None:
 def test_browsers_hear_when_a_server_answers() -> None:
     life = loading().after(events.Loaded(1))
     assert life.does(commands.TellBrowsers) == []
-    assert life.after(events.Began(1)).does(commands.TellBrowsers) == [commands.TellBrowsers(2)]
+    assert life.after(events.Began(1)).does(commands.TellBrowsers) == [commands.TellBrowsers(3)]
     life.after(events.ResumeDecided(), events.LoadRaised(2, REPORT))
     assert life.does(commands.TellBrowsers) == []
-    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(4)], "an error page too"
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(6)], "an error page too"
 
 
 def test_a_page_stays_while_a_load_may_yet_end() -> None:
     life = serving().after(events.ResumeDecided(), events.TimerFired(Timer.HANG, 2), events.StackRead(2, REPORT))
     (stand_in,) = life.does(commands.Resume)
     assert isinstance(stand_in, commands.Resume)
-    assert 2 < stand_in.generation < 4, "newer than what was, older than what comes"
+    assert 3 < stand_in.generation < 6, "newer than what was, older than what comes"
     life.after(events.Loaded(3))
     assert life.after(events.Began(3)).does(commands.TellBrowsers) == []
     life.after(events.Loaded(2))
-    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(4)]
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(6)]
 
 
 def test_a_page_stays_when_a_server_is_replaced_by_its_like() -> None:
@@ -509,10 +509,37 @@ def test_a_page_stays_when_a_server_is_replaced_by_its_like() -> None:
     life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
     (again,) = life.does(commands.Resume)
     assert isinstance(again, commands.Resume)
-    assert (again.server, again.generation) == (2, 2)
+    assert (again.server, again.generation) == (2, 3)
     life.after(events.Loaded(2))
-    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(2)]
+    assert life.after(events.Began(2)).does(commands.TellBrowsers) == [commands.TellBrowsers(3)]
     assert life.after(events.ResumeDecided()).does(commands.Resume) == [resume(3)], "a save is something new"
+
+
+def test_what_the_checks_find_is_a_page_newer_than_the_app() -> None:
+    life = serving().after(events.ChecksFailed(1, REPORT))
+    assert life.tells() == [Notice.CHECKS_FAILED]
+    assert life.does(commands.TellBrowsers) == [commands.TellBrowsers(4)]
+    life.after(events.ResumeDecided(), events.TimerFired(Timer.HANG, 2), events.StackRead(2, REPORT))
+    (stand_in,) = life.does(commands.Resume)
+    assert isinstance(stand_in, commands.Resume)
+    assert 4 < stand_in.generation < 6, "the page about a hang is newer"
+
+
+def test_a_page_about_the_project_goes_with_its_server() -> None:
+    life = serving().after(events.RequestArrived(1), events.ChecksFailed(1, REPORT), events.Ended(1, -11))
+    assert life.does(commands.Resume) == [resume(2, s.DEEPEST)]
+
+
+def test_the_checks_of_an_old_server_change_nothing() -> None:
+    life = serving().after(events.ResumeDecided(), events.ChecksFailed(1, REPORT))
+    assert life.commands == []
+    assert life.after(events.ChecksFailed(2, REPORT)).commands == [], "it is still loading"
+
+
+def test_without_reload_failed_checks_end_the_command() -> None:
+    life = serving(reload=False).after(events.ChecksFailed(1, REPORT))
+    assert life.tells() == [Notice.CHECKS_FAILED]
+    assert life.does(commands.Exit) == [commands.Exit(1)]
 
 
 def test_a_save_after_a_death_is_something_new() -> None:
@@ -527,7 +554,7 @@ def test_the_page_of_a_hang_goes_when_the_target_dies_for_good() -> None:
     assert life.does(commands.LetDrain) == [commands.LetDrain(4)]
     assert life.tells() == [Notice.DIED_LOADING, Notice.GAVE_UP]
     assert life.after(events.StackRead(3, REPORT)).does(commands.Resume) == [
-        commands.Resume(5, stand_in=REPORT, generation=10)
+        commands.Resume(5, stand_in=REPORT, generation=15)
     ]
 
 
@@ -536,4 +563,4 @@ def test_browsers_hear_of_a_page_about_deaths() -> None:
     for number in range(1, s.MAX_EARLY_DEATHS + 1):
         life.after(events.Ended(number, -11))
     life.after(events.StackRead(s.MAX_EARLY_DEATHS, REPORT), events.Loaded(4))
-    assert life.after(events.Began(4)).does(commands.TellBrowsers) == [commands.TellBrowsers(8)]
+    assert life.after(events.Began(4)).does(commands.TellBrowsers) == [commands.TellBrowsers(12)]

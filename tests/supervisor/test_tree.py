@@ -14,6 +14,7 @@ from devserver.channel import Channel, socket_pair
 from devserver.importgraph import ImportGraph
 from devserver.messages import (
     CheckpointFrozen,
+    ChecksEnded,
     Configure,
     Discard,
     FilesRefreshed,
@@ -70,6 +71,7 @@ class Grove:
         self.streams: list[int] = []
         self.refreshed: list[FilesRefreshed] = []
         self.noticed: list[str] = []
+        self.checked: list[ChecksEnded] = []
         ours, theirs = socket_pair()
         self.root = Process(theirs)
         self._processes = [self.root]
@@ -85,6 +87,7 @@ class Grove:
             on_refreshed=self.refreshed.append,
             judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
+            on_checks=self.checked.append,
             on_output=lambda fd, text: None,
         )
         assert isinstance(self.root.heard()[0][0], Configure)

@@ -205,6 +205,11 @@ class Engine:
             self._date_s = second
             self.server_state.default_headers = [(b"date", formatdate(second, usegmt=True).encode())]
 
+    @property
+    def is_busy(self) -> bool:
+        """Is anything being answered?"""
+        return bool(self.server_state.tasks)
+
     def request_began(self) -> None:
         if self._first_request is not None:
             first, self._first_request = self._first_request, None

@@ -31,6 +31,10 @@ class EventStreams:
         self._open: set[_Stream] = set()
         self._tasks: set[asyncio.Task[object]] = set()
 
+    def replace_app(self, app: ASGIApp) -> None:
+        """From now on this one answers; what was begun goes on."""
+        self._app = app
+
     async def end_all(self) -> None:
         """End every open stream. Takes no longer than `END_S`."""
         if not self._open:
