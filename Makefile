@@ -76,6 +76,7 @@ coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage o
 	$(PY) -m coverage combine --quiet && $(PY) -m coverage report && exit $$status
 
 .PHONY: test-all
+test-all: export DEVSERVER_SITES := all
 test-all: ## the suite under Python 3.11, 3.12 and 3.13, each time the e2e tests once more without checkpoints
 	@failed=; \
 	for version in $(VERSIONS); do \

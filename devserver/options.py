@@ -137,8 +137,8 @@ class Options:
         default=StaticChoice.AUTO,
         metadata=_asked(
             Group.SERVING,
-            "Django's own; auto: while DEBUG is on.",
-            "auto|always|never",
+            "Django's own: always, never, auto (DEBUG).",
+            "WHEN",
             read=values.choice(StaticChoice),
         ),
     )

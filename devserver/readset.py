@@ -59,6 +59,7 @@ class ReadKind(StrEnum):
         "lookup"  # a name that an import searched in a folder, found or not: the path is folder/name, without suffix
     )
     LISTING = "listing"  # a folder whose names were listed
+    DISTRIBUTIONS = "distributions"  # a folder whose distributions were looked for
     STATIC = "static"  # sent by the static handler: never resumes, refreshes browsers
     WRITTEN = "written"  # opened for writing by the app
     INSTALLED = "installed"  # a folder of installed software, which belongs to the root
@@ -78,6 +79,7 @@ _ASPECTS = {
     ReadKind.INSTALLED: Aspect.INSTALLED,
     ReadKind.LOOKUP: Aspect.MODULE,
     ReadKind.LISTING: Aspect.NAMES,
+    ReadKind.DISTRIBUTIONS: Aspect.DISTRIBUTIONS,
 }
 
 
@@ -181,7 +183,7 @@ class ReadSet:
         ones, and for what is absent the nearest that exists. One stat for each of them."""
         wanted = {folder for place in self._places for folder in (posixpath.dirname(place),) if folder}
         for path, reads in self._reads.items():
-            if any(read.kind in (ReadKind.LISTING, ReadKind.LOOKUP) for read in reads):
+            if any(read.kind in (ReadKind.LISTING, ReadKind.LOOKUP, ReadKind.DISTRIBUTIONS) for read in reads):
                 wanted.add(path)
         found: set[str] = set()
         for folder in wanted:

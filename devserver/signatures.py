@@ -58,6 +58,7 @@ class Aspect(StrEnum):
     DETAILS = "details"  # its size and when it was modified
     LINK = "link"  # where a symbolic link leads
     INSTALLED = "installed"  # which distributions and modules a folder of installed software holds
+    DISTRIBUTIONS = "distributions"  # which of its names describe distributions, and when their records were written
 
 
 def is_noise(path: str) -> bool:
@@ -133,6 +134,16 @@ def sign_installed(path: str) -> str:
         return _sign_failure(error)
     names = sorted(name for name in names if not name.startswith("~") and not is_noise(f"{path}/{name}"))
     return "i:" + "/".join(f"{name}\0{_written_ns(f'{path}/{name}')}" if _is_metadata(name) else name for name in names)
+
+
+def sign_distributions(path: str) -> str:
+    """The signature of the distributions that are described in the folder at `path`, whatever else it holds."""
+    try:
+        names = _listdir(path)
+    except (OSError, ValueError) as error:
+        return _sign_failure(error)
+    found = sorted(name for name in names if _is_metadata(name) or name.endswith((".egg", ".egg-link")))
+    return "i:" + "/".join(f"{name}\0{_written_ns(f'{path}/{name}')}" for name in found)
 
 
 def installed_in(signature: str) -> frozenset[str]:
@@ -232,6 +243,8 @@ class Signer:
                 return sign_folder(path, self._ignored)
             case Aspect.INSTALLED:
                 return sign_installed(path)
+            case Aspect.DISTRIBUTIONS:
+                return sign_distributions(path)
             case _:
                 return _sign_stated(path, status)
 

@@ -65,6 +65,8 @@ Address:
 
 Serving:
   --static /URL=DIR           Serve the files of DIR below /URL.  [repeatable]
+  --static-files WHEN         Django's own: always, never, auto (DEBUG).  [auto]
+  --[no-]checks               Django's system checks and migrations.  [on]
   --threads N                 WSGI requests at a time.  [64]
   --grace SECONDS             Time to finish for requests in flight.  [2]
 

@@ -267,7 +267,7 @@ def test_each_aspect_is_signed_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     details = f"z:{status.st_size}:{status.st_mtime_ns}"
     for _ in range(2):
         signed = [signer.sign(str(tmp_path / "m"), aspect) for aspect in Aspect]
-        assert signed == [FOLDER, "l:", "m:m/", "t:d", details, "t:d", "i:"]
+        assert signed == [FOLDER, "l:", "m:m/", "t:d", details, "t:d", "i:", "i:"]
     assert stat.S_ISDIR((tmp_path / "m").stat().st_mode)
 
 

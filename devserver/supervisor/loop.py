@@ -510,7 +510,7 @@ def _places(reads: Sequence[Read]) -> list[str]:
     return [
         os.path.dirname(read.path) if read.path.endswith("/__init__.py") else read.path
         for read in reads
-        if read.kind not in (ReadKind.LISTING, ReadKind.PRESENT)
+        if read.kind not in (ReadKind.LISTING, ReadKind.PRESENT, ReadKind.DISTRIBUTIONS)
     ]
 
 

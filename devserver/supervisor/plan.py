@@ -133,7 +133,7 @@ def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
             spoiled = [read for read in aspect if _names_differ(read, change, chain, rules)]
         case Aspect.MODULE:
             spoiled = [read for read in aspect if _module_differs(read, change, chain)]
-        case Aspect.INSTALLED:
+        case Aspect.INSTALLED | Aspect.DISTRIBUTIONS:
             spoiled = [read for read in aspect if read.signature != change.signature]
         case Aspect.PRESENCE | Aspect.DETAILS | Aspect.LINK:
             is_own = any(read.kind is ReadKind.WRITTEN for read in reads)

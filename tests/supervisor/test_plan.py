@@ -276,6 +276,13 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
         "nothing",
     ),
     # listings
+    (
+        "a distribution more, in a folder of the user's",
+        [read(ReadKind.DISTRIBUTIONS, "/app", "i:")],
+        [change("/app", "i:thing.egg-info", Aspect.DISTRIBUTIONS)],
+        Rules(),
+        "resume 0",
+    ),
     ("a name more", [read(LISTING, "/app", "l:a")], [change("/app", "l:a/b", Aspect.NAMES)], Rules(), "resume 0"),
     ("a name less", [read(LISTING, "/app", "l:a/b")], [change("/app", "l:a", Aspect.NAMES)], Rules(), "resume 0"),
     ("the folder is gone", [read(LISTING, "/app", "l:a")], [change("/app", ABSENT, Aspect.NAMES)], Rules(), "resume 0"),
@@ -476,6 +483,7 @@ signatures = {
     Aspect.DETAILS: st.sampled_from(["z:1:1", "z:2:1", ABSENT]),
     Aspect.LINK: st.sampled_from(["k:a", "k:b", ABSENT]),
     Aspect.INSTALLED: st.sampled_from(["i:a", "i:a/b", ABSENT]),
+    Aspect.DISTRIBUTIONS: st.sampled_from(["i:a", "i:a/b", ABSENT]),
 }
 RULES = Rules(template_roots=("/app/t",), static_roots=("/app/s",))
 

@@ -44,6 +44,7 @@ from devserver.signatures import (
 
 _MAX_OWN_PRODUCTS = 10_000
 _RECORDERS = frozenset({__file__, Interception.__init__.__code__.co_filename})
+_FINDERS_OF_DISTRIBUTIONS = ("/importlib/metadata/", "/importlib_metadata/", "/pkg_resources/")
 _QUIET = frozenset({ReadKind.LOOKUP, ReadKind.PRESENT})
 _DETAILS = frozenset({"stat", "lstat", "getsize", "getmtime", "getctime", "getatime"})
 """The functions of `os.path` and `pathlib` that tell size or times."""
@@ -217,6 +218,10 @@ class Recorder:
     def listed(self, path: object) -> None:
         absolute = _absolute(path, None)
         if absolute is not None and is_users(f"{absolute}/") and not is_own_code(asking := _asking_code()):
+            if _seeks_distributions():
+                signature = self._signer.sign(absolute, Aspect.DISTRIBUTIONS)
+                self._record(ReadKind.DISTRIBUTIONS, absolute, signature, by_user=is_users(asking))
+                return
             signature = self._signer.sign(absolute, Aspect.NAMES)
             self._record(ReadKind.LISTING, absolute, signature, by_user=is_users(asking))
 
@@ -372,6 +377,20 @@ def _asker() -> tuple[str, set[str]]:
             return filename, questions
         frame = frame.f_back
     return "", questions
+
+
+def _seeks_distributions() -> bool:
+    """Is a folder listed by `importlib.metadata` or its like, which look through sys.path for what describes distributions?"""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename not in _RECORDERS:
+            if any(name in filename for name in _FINDERS_OF_DISTRIBUTIONS):
+                return True
+            if not is_library_frame(filename):
+                return False
+        frame = frame.f_back
+    return False
 
 
 def _open_for_writing() -> set[str]:

@@ -9,6 +9,7 @@ import copy
 import glob
 import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import inspect
 import io
@@ -30,7 +31,7 @@ from devserver.readset import Read, ReadKind
 from devserver.server.load import ownership
 from devserver.server.load.ownership import is_users, is_watched_folder
 from devserver.server.load.reads import Recorder
-from devserver.signatures import ABSENT, PENDING, Signer, sign_content, sign_details
+from devserver.signatures import ABSENT, PENDING, Aspect, Signer, sign_content, sign_details
 
 SOURCE, FILE, ABSENT_READ, WRITTEN = ReadKind.SOURCE, ReadKind.FILE, ReadKind.ABSENT, ReadKind.WRITTEN
 
@@ -103,6 +104,20 @@ def test_a_file_that_cannot_be_opened(recorder: Recorder, app: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Path("nothing.txt").read_text()
     assert drained(recorder, app) == [(ABSENT_READ, "nothing.txt", ABSENT)]
+
+
+def test_looking_for_distributions(recorder: Recorder, app: Path) -> None:
+    """Who asks for entry points looks through each folder of sys.path; nothing else in it matters to them."""
+    (app / "thing-1.dist-info").mkdir()
+    names = [each.name for each in importlib.metadata.distributions(name="thing", path=[str(app)])]
+    assert len(names) == 1
+    found = [read for read in drained(recorder, app) if read[0] in (ReadKind.DISTRIBUTIONS, ReadKind.LISTING)]
+    ((kind, path, signature),) = found
+    assert (kind, path) == (ReadKind.DISTRIBUTIONS, ".")
+    (app / "notes.txt").touch()
+    assert Signer().sign(str(app), Aspect.DISTRIBUTIONS) == signature
+    (app / "more-1.egg-info").touch()
+    assert Signer().sign(str(app), Aspect.DISTRIBUTIONS) != signature
 
 
 def test_told_once_for_each_content(recorder: Recorder, app: Path) -> None:
