@@ -1,8 +1,9 @@
 """What the first server may do without: start-up is a race, and these modules are a third of what there is to import.
 
-Runs in the root, which imports them behind the first load, so that later servers find them; likewise in a checkpoint that the
-first server left behind, once somebody has continued from it; and in a server that needs one earlier. Rule that holds: an import of
-ours never finds a file of the user's, whatever its name: by then the app's folder stands in front of `sys.path`.
+Runs in the root, which imports them a second after it was asked for the first load, so that later servers find them; likewise in a
+checkpoint that the first server left behind, once somebody has continued from it; and in a server that needs one earlier.
+Rule that holds: an import of ours never finds a file of the user's, whatever its name: by then the app's folder stands in
+front of `sys.path`.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ says how it ended; a frozen process ends by `os._exit`.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import select
 import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,8 +41,11 @@ from devserver.messages import (
 )
 from devserver.report import Report
 
+PRELOAD_AFTER_S = 1.0
+"""So long who continues first has the processor for itself."""
 _POLL_WITHOUT_PIDFD_MS = 50
 """Where the system has no pidfd (macOS), how often ended children are looked for."""
+_clock = time.monotonic  # the user's libraries may replace it
 _HAS_WAITID = hasattr(os, "waitid")  # not on macOS
 _WARNS_OF_THREADS = sys.version_info >= (3, 12)
 
@@ -76,7 +81,7 @@ class Checkpoint:
     preload: Callable[[], None] = lambda: None  # what the first process that continues from here may do without
     _children: dict[int, _Child] = field(default_factory=dict)  # by server
     _discarded: bool = False
-    _used: bool = False  # somebody has continued from here
+    _used_s: float | None = None  # when somebody first continued from here
     _is_preloaded: bool = False
 
     def wait(self) -> Resumed:
@@ -102,7 +107,7 @@ class Checkpoint:
         self._reap()
         if self.channel.closed or (self._discarded and not self._children):
             self._end()
-        if self._used and not self._is_preloaded:
+        if self._preloads_in_s() == 0:
             self._is_preloaded = True
             self.preload()
             gc.freeze()
@@ -113,10 +118,17 @@ class Checkpoint:
         self._set_group(pid)
         self._children[server] = _Child(server, pid, processes.start_time(pid), _open_pidfd(pid))
 
+    def _preloads_in_s(self) -> float | None:
+        """None: never. Not while the first that continues needs the processor: its answer is waited for."""
+        if self._used_s is None or self._is_preloaded:
+            return None
+        return max(0.0, self._used_s + PRELOAD_AFTER_S - _clock())
+
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self.channel, select.POLLIN | (select.POLLOUT if self.channel.wants_write else 0))
-        timeout_ms = None
+        preloads_in_s = self._preloads_in_s()
+        timeout_ms = None if preloads_in_s is None else math.ceil(preloads_in_s * 1000)
         for child in self._children.values():
             if child.pidfd is None:
                 timeout_ms = _POLL_WITHOUT_PIDFD_MS
@@ -150,7 +162,7 @@ class Checkpoint:
             self._refuse(message, fds, error.strerror or str(error))
             return None
         if pid:
-            self._used = True
+            self._used_s = self._used_s or _clock()
             self.keep(message.server, pid)
             os.close(control_fd)
             os.close(stack_fd)

@@ -370,7 +370,7 @@ def test_resumes_that_come_at_once(load: Load) -> None:
 
 
 def test_preparations_are_made_after_the_first_and_before_the_second(load: Load) -> None:
-    loading = load("how = frozen(); say(f'{how} {preloaded}'); serve()")
+    loading = load("chain.PRELOAD_AFTER_S = 0; how = frozen(); say(f'{how} {preloaded}'); serve()")
     checkpoint, _frozen = loading.checkpoint()
     assert loading.server.text() == "first []"
     assert loading.resume(checkpoint, 2)[0].text() == "server 2, 0 ms []"
