@@ -75,6 +75,7 @@ class Changes:
         self._awaits_quiet = False
         self._root_reads = ReadSet()
         self._last: ServerRecord | None = None
+        self._replaced: ServerRecord | None = None  # the one that died, while its like is loading
         self._recent: dict[str, float] = {}  # what changed since the load began, and when
         self._own: set[str] = set()  # what the load wrote and somebody has touched since
         self._reading = False
@@ -100,16 +101,29 @@ class Changes:
         """What the root has read."""
         return self._root_reads.paths()
 
-    def load_began(self, number: int) -> None:
-        """A server begins to load: what it has read so far is nothing."""
+    def load_began(self, number: int, *, inherits: bool = False) -> None:
+        """A server begins to load: what it has read so far is nothing. `inherits`: it replaces one that died, with nothing new."""
         record = self._current()
         if record is not None and record.number == number:
+            self._replaced = (self._replaced or self._last) if inherits else None
             self._last = record
             self._recent.clear()
             self._own.clear()
             self._refreshed.clear()
             if record.resumed_at:
                 self._weigh(verify_all(self._chain(record), signer=self._signer), set(), record, recheck=True)
+
+    def load_ended(self, number: int) -> None:
+        """A server is about to serve. One that was to be as its predecessor may have read what was saved while it loaded: pages of
+        the predecessor are old then."""
+        replaced, self._replaced = self._replaced, None
+        record = self._current()
+        if replaced is None or record is None or record.number != number:
+            return
+        chain = self._chain(replaced)
+        decision = decide(verify_all(chain, signer=self._signer), chain, Rules(excluded=self._is_excluded))
+        if not isinstance(decision, Nothing):
+            self._decided(Refresh(decision.paths, css_only=False))
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:
         """The watcher saw these paths change; with `rescan` it may have missed others."""

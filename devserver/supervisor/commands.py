@@ -27,6 +27,7 @@ class Resume:
     position: int = 0
     stand_in: Report | None = None
     generation: int = 0  # of what it answers: greater than all that came before
+    inherits: bool = False  # but for that of one that died, with nothing saved since
 
 
 @dataclass(frozen=True, slots=True)

@@ -427,9 +427,10 @@ class Supervisor:
             case commands.Resume(server=number, position=position, stand_in=report, generation=generation):
                 run = self._first_run + generation
                 tree.resume(number, report, position, self._plan(), run=run, refreshes=self._browsers.refreshes)
-                self._changes.load_began(number)
+                self._changes.load_began(number, inherits=command.inherits)
             case commands.LetServe(server=number):
                 tree.let_serve(number)
+                self._changes.load_ended(number)
             case commands.LetDrain(server=number):
                 tree.let_drain(number, self._options.grace)
             case commands.KillServer(server=number):

@@ -214,8 +214,8 @@ def _load_if_possible(state: State) -> Step:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
     number, position = state.last_number + 1, state.position
     server = Server(number, state.inherited or _generation(number))
+    resume = Resume(number, position, generation=server.generation, inherits=bool(state.inherited))
     state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, position=DEEPEST, inherited=0)
-    resume = Resume(number, position, generation=server.generation)
     return state, [*commands, resume, StartTimer(Timer.HANG, number, HANG_S)]
 
 

@@ -193,6 +193,37 @@ def test_a_read_that_is_told_after_the_change(desk: Desk) -> None:
     assert desk.after(1.0) == [Resume(0, (path,))]
 
 
+@pytest.mark.parametrize("when", ["before it is read", "never"])
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_save_while_the_like_of_one_that_died_is_loading(desk: Desk, when: str, deaths: int) -> None:
+    """The pages of the one that died are old then, although nothing that is read now has changed since."""
+    path = desk.write("app.py", "one")
+    desk.has_read(path)
+    for number in range(2, 2 + deaths):
+        desk.server = desk.new_server(number)
+        desk.changes.load_began(number, inherits=True)
+        if when != "never":
+            desk.write("app.py", "two")
+            assert desk.sees(path) == []
+        desk.has_read(path)
+    desk.changes.load_ended(1 + deaths)
+    expected = [] if when == "never" else [Refresh((path,), css_only=False)]
+    assert desk.decisions == expected
+    desk.changes.load_ended(1 + deaths)
+    assert desk.decisions == expected, "once"
+
+
+def test_who_is_loaded_for_a_save_refreshes_nothing(desk: Desk) -> None:
+    path = desk.write("app.py", "one")
+    desk.has_read(path)
+    desk.write("app.py", "two")
+    desk.server = desk.new_server(2)
+    desk.changes.load_began(2)
+    desk.has_read(path)
+    desk.changes.load_ended(2)
+    assert desk.decisions == []
+
+
 def test_a_load_may_tell_of_a_read_as_late_as_it_likes(desk: Desk) -> None:
     absent = str(desk.folder / ".env")
     desk.write(".env", "")

@@ -39,7 +39,7 @@ class Life:
 
 def resume(number: int, position: int = 0, *, like: int = 0) -> commands.Resume:
     """`like`: nothing has changed since this one."""
-    return commands.Resume(number, position, generation=3 * (like or number))
+    return commands.Resume(number, position, generation=3 * (like or number), inherits=bool(like))
 
 
 def loading() -> Life:
