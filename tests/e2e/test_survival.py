@@ -260,6 +260,7 @@ def test_a_request_that_never_ends_does_not_hold_up_the_new_code(serve: Serve, k
     thread, _answers = ask_in_background(server, "/slow")
     server.wait_for_log("slow begins")
     server.edit("app.py", source.replace('"one"', '"two"'))
+    server.wait_for_log("app.py changed: ")  # before, the old server may accept a request and never get to it
     server.wait_for_text("two")
     thread.join(30)
     assert not thread.is_alive()

@@ -139,6 +139,8 @@ def test_pages_about_errors_get_it_too(status: int) -> None:
         ([(b"sec-fetch-dest", b"iframe")], True),
         ([(b"sec-fetch-dest", b"empty"), (b"accept", b"text/html")], False),  # fetch, htmx
         ([(b"sec-fetch-dest", b"script")], False),
+        ([(b"sec-fetch-dest", b"empty"), (b"sec-fetch-mode", b"navigate")], True),  # by a service worker
+        ([(b"sec-fetch-dest", b"empty"), (b"sec-fetch-mode", b"cors")], False),
         # plain http in a local network: browsers say less
         ([(b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8"), (b"upgrade-insecure-requests", b"1")], True),
         ([(b"accept", b"text/html")], False),
