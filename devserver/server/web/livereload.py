@@ -155,8 +155,8 @@ def shows_document(scope: Scope) -> bool:
     """Whether the answer becomes a document in a browser: somebody navigated to it (Fetch metadata).
 
     On plain-http addresses other than loopback browsers leave the metadata out. There it shows by a header that they send when
-    they navigate, and that scripts do not (Upgrade Insecure Requests §3.2.1). A service worker that passes a navigation on asks with
-    its mode and without a destination; a script of a page cannot ask in that mode.
+    they navigate, and that scripts do not (Upgrade Insecure Requests §3.2.1). A service worker that passes a navigation on
+    asks with its mode and without a destination; a script of a page cannot ask in that mode.
     """
     headers = scope["headers"]
     if destination := _value(headers, b"sec-fetch-dest"):
