@@ -37,7 +37,8 @@ PAGES = {
     "<h1 class=outer>a</h1><h2 class=inner>b</h2><h3 class=inline>c</h3><p>d<div id=host></div><script>"
     "document.getElementById('host').attachShadow({mode: 'open'}).innerHTML = "
     "'<link rel=stylesheet href=/static/shadow.css><i>shadow</i>'</script>",
-    "/scripted": f"{_HEAD}<script src=/static/site.js></script><p id=out></p>"
+    "/scripted": f"{_HEAD}<link rel=stylesheet href=/static/outer.css>"
+    "<script src=/static/site.js></script><p id=out class=outer></p>"
     "<script>document.getElementById('out').textContent = value</script>",
     "/faulty": f"{_HEAD}<script src=/static/faulty.js></script>"
     "<script>Promise.reject(new Error('nobody cares'))</script><img src=/missing.png>",

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e import live_sites
 from tests.e2e.browser import NEEDS_CHROMIUM, Tab, chromium, context, tab
-from tests.e2e.harness import DevServer, Serve
+from tests.e2e.harness import DevServer, Serve, write
 from tests.e2e.live_sites import IMAGE, PAGES, STATIC, address, arguments, needs_code, project, save
 from tests.e2e.test_reload_frameworks import DJANGO
 
@@ -229,6 +229,18 @@ def test_a_script_loads_the_page_anew_where_it_is_used(plain: DevServer, tab: Ta
     plain.edit("static/site.js", STATIC["static/site.js"].replace("one", "two"))
     expect(page.locator("#out")).to_have_text("two")
     assert is_marked(other), "a page without it stays"
+
+
+def test_a_style_sheet_and_a_script_saved_at_once(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/scripted"))
+    follow(plain)
+    css, script = (STATIC[f"static/{name}"] for name in ("outer.css", "site.js"))
+    write(
+        plain.project,
+        {"static/outer.css": css.replace("1, 1, 1", "2, 2, 2"), "static/site.js": script.replace("one", "two")},
+    )
+    expect(page.locator("#out")).to_have_text("two")
+    expect(page.locator("#out")).to_have_css("color", "rgb(2, 2, 2)")
 
 
 def test_what_nobody_saw_refreshes_nobody(plain: DevServer, tab: Tab) -> None:

@@ -125,7 +125,7 @@
     link.id = KEPT;
     link.href = location.href.split("#")[0];
     link.textContent = "The code has changed: load again";
-    link.style = "all:initial;position:fixed;z-index:2147483647;right:1em;bottom:1em;padding:1em;background:#1d2433;color:#fff;font:1em system-ui";
+    link.style = "all:initial;position:fixed;z-index:99999999;right:1em;bottom:1em;padding:1em;background:#1d2433;color:#fff;font:1em system-ui";
     document.documentElement.append(link);
   }
 
@@ -195,11 +195,11 @@
         return false;
       }
     };
-    let done = false;
+    const done = [];
     const renewed = (url, base) => {
       const newer = address(url, base);
       newer.searchParams.set(KEPT, Date.now());
-      done = true;
+      done.push(decodeURIComponent(newer.pathname));
       return newer.href;
     };
     const rules = (sheet) => {
@@ -235,7 +235,7 @@
           // until then the old one is shown: no flash
           next.onload = next.onerror = () => one.remove();
           one.after(next);
-          done = true;
+          if (!own) done.push(...urls.filter((url) => url.endsWith(".css")));
         } else if (one.matches("img,source,video,image,use,link[rel~=icon]")) {
           for (const name of ["src", "srcset", "href", "poster"]) {
             const value = one.getAttribute(name);
@@ -247,9 +247,10 @@
       }
       for (const sheet of root.styleSheets) renew(sheet, sheet.href);
     }
-    // a script, a font, the page itself
+    // What is left: a script, a font, the page itself.
+    urls = urls.filter((url) => !done.includes(url));
     const uses = [location.href, ...performance.getEntriesByType("resource").map(({ name }) => name)];
-    if (!done && (uses.length > 250 || uses.some((url) => is(url)))) again();
+    if (urls[0] && (uses.length > 250 || uses.some((url) => is(url)))) again();
   }
 
   // --- errors, for the terminal ---
