@@ -62,7 +62,7 @@ def test_addresses(serve: Serve, address: str, host: str) -> None:
 )
 def test_names(serve: Serve, arguments: list[str], told: str) -> None:
     server = runserver(serve, *arguments, wait=False)
-    server.wait_for_log(f"{told}|address already in use")
+    server.wait_for_log(f"{told}|port 8000 is in use")
 
 
 def test_its_options(serve: Serve) -> None:
