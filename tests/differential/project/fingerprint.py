@@ -38,7 +38,11 @@ def take(live: Iterable[str]) -> bytes:
 
 
 def _is_projects(module: types.ModuleType) -> bool:
-    places = [vars(module).get("__file__"), *vars(module).get("__path__", ())]
+    places = [vars(module).get("__file__")]
+    try:
+        places += vars(module).get("__path__") or ()
+    except KeyError:  # a namespace package whose parent is gone from sys.modules looks for it
+        pass
     return any(isinstance(place, str) and place.startswith(_ROOT) for place in places)
 
 
