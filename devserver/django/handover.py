@@ -44,7 +44,7 @@ def arguments(options: Mapping[str, object], host: str, port: str, project: Proj
     ):
         if options.get(name) is value:
             found += flags
-    if options.get("insecure_serving") and "never" not in found:
+    if options.get("insecure_serving") and options.get("use_static_handler"):
         found += ["--static-files", "always"]
     return found
 

@@ -391,12 +391,13 @@ class ServerProcess:
         )
 
     def _checks_of(self, app: App) -> Checks:
-        assert self._engine is not None
+        engine = self._engine
+        assert engine is not None
         return Checks(
             self._applicable,
             user_roots=self._reporting.user_roots,
             versions=app.integrated.versions,
-            is_busy=lambda engine=self._engine: engine.is_busy,  # type: ignore[misc]
+            is_busy=lambda: engine.is_busy,
             failed=self._stand_in_the_way,
             told=self._send,
             raised=lambda error: self._reporting.show(

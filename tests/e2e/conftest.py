@@ -53,8 +53,10 @@ def serve(project: Path) -> Iterator[Serve]:
         command: Sequence[str] = (),
     ) -> DevServer:
         write(project, files)
-        server = DevServer(project, *arguments, env=env, wait=wait, python=python, command=command)
-        started.append(server)
+        server = DevServer(project, *arguments, env=env, wait=False, python=python, command=command)
+        started.append(server)  # before anything may fail: it is ended then too
+        if wait:
+            server.wait_for_address()
         return server
 
     yield start

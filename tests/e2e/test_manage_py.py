@@ -67,7 +67,7 @@ def test_names(serve: Serve, arguments: list[str], told: str) -> None:
 
 def test_its_options(serve: Serve) -> None:
     debug_off = SETTINGS.replace("DEBUG = True", "DEBUG = False")
-    server = runserver(serve, "0", "--noreload", "--insecure", files={**PROJECT, "other.py": debug_off, "site_one/o.py": ""},
+    server = runserver(serve, "0", "--noreload", "--insecure", files={**PROJECT, "other.py": debug_off},
                        env={"DJANGO_SETTINGS_MODULE": "other"})  # fmt: skip
     assert server.get("/static/blog/site.css").text == "h1 {}"
     assert "a saved change restarts it" not in server.log
@@ -86,8 +86,8 @@ def test_settings_and_paths_of_the_command_line(serve: Serve) -> None:
     """
     files = {**PROJECT, "elsewhere/other_settings.py": settings, "elsewhere/other_urls.py": urls}
     forced = MANAGE.replace(
-        'setdefault("DJANGO_SETTINGS_MODULE", "site_one.settings")', '["DJANGO_SETTINGS_MODULE"] = "site_one.settings"'
-    ).replace("environ.[", "environ[")
+        '.setdefault("DJANGO_SETTINGS_MODULE", "site_one.settings")', '["DJANGO_SETTINGS_MODULE"] = "site_one.settings"'
+    )
     server = runserver(
         serve, "0", "--settings", "other_settings", "--pythonpath", "elsewhere", files={**files, "manage.py": forced}
     )

@@ -19,8 +19,8 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from types import FrameType
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FrameType
 from urllib.parse import unquote
 
 from devserver.importgraph import ImportGraph
@@ -367,30 +367,29 @@ def _asking_code() -> str:
 def _asker() -> tuple[str, set[str]]:
     """Who asks: the file name of the nearest frame that is neither the recorder's nor the standard library's, and the functions of
     the library through which it does."""
-    frame: FrameType | None = sys._getframe(1)
-    questions = set()
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if is_library_frame(filename):
-            questions.add(frame.f_code.co_name)
-        elif filename not in _RECORDERS:
-            return filename, questions
-        frame = frame.f_back
+    questions: set[str] = set()
+    for code in _asking_codes():
+        if not is_library_frame(code.co_filename):
+            return code.co_filename, questions
+        questions.add(code.co_name)
     return "", questions
 
 
 def _seeks_distributions() -> bool:
     """Is a folder listed by `importlib.metadata` or its like, which look through sys.path for what describes distributions?"""
+    return any(name in code.co_filename for code in _asking_codes() for name in _FINDERS_OF_DISTRIBUTIONS)
+
+
+def _asking_codes() -> Iterator[CodeType]:
+    """What runs, from the innermost outwards and without the recorder's, up to the first outside of the standard library."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        filename = frame.f_code.co_filename
-        if filename not in _RECORDERS:
-            if any(name in filename for name in _FINDERS_OF_DISTRIBUTIONS):
-                return True
-            if not is_library_frame(filename):
-                return False
+        code = frame.f_code
+        if code.co_filename not in _RECORDERS:
+            yield code
+            if not is_library_frame(code.co_filename):
+                return
         frame = frame.f_back
-    return False
 
 
 def _open_for_writing() -> set[str]:
