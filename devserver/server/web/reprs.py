@@ -58,7 +58,8 @@ def named_repr(name: object, value: object) -> str:
 def safe_repr(value: object) -> str:
     """The repr of `value`, at most MAX_REPR characters. Calls the user's `__repr__` at most for the innermost objects."""
     try:
-        return without_secrets(shortened(_repr(value, MAX_DEPTH), MAX_REPR))
+        text = without_secrets(shortened(_repr(value, MAX_DEPTH), MAX_REPR))
+        return shortened(text, MAX_REPR)  # what stands for a secret may be longer than it
     except RecursionError:
         return f"<{_type_name(value)}: too deep to show>"
 

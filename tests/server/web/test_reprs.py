@@ -165,6 +165,12 @@ def test_every_repr_is_short(value: object) -> None:
     assert len(safe_repr(value)) <= MAX_REPR
 
 
+def test_a_hidden_secret_makes_no_repr_longer() -> None:
+    texts = [safe_repr(["x" * 290, "y" * count, ", token='a'"]) for count in range(200, 300)]
+    assert any(HIDDEN in text for text in texts)
+    assert max(map(len, texts)) <= MAX_REPR
+
+
 NAMES = st.text(max_size=5).filter(lambda name: not is_secret(name))
 
 
