@@ -6,7 +6,9 @@ lists are never merged; every error names the source.
 
 from __future__ import annotations
 
+import io
 import os
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,6 +18,8 @@ from devserver.options import OPTIONS, ColorChoice, Option, Options
 from devserver.values import UnreadableError, Value
 
 TABLE = "devserver"  # [tool.devserver]
+_PIECE = 65_536
+_TURN_MS = 100
 
 
 class Origin(StrEnum):
@@ -159,8 +163,33 @@ def read_env_file(path: str, environ: Mapping[str, str]) -> tuple[tuple[str, str
     from dotenv.main import DotEnv  # dotenv_values() expands ${NAME} from the file first, load_dotenv() as done here
 
     try:
-        values = DotEnv(path, override=False, encoding="utf-8").dict()
+        text = _read_patiently(path).decode()
+    except FileNotFoundError:
+        return ()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"{path} cannot be read: {reason}") from None
+    values = DotEnv(None, io.StringIO(text, newline=None), override=False).dict()
     return tuple((name, value) for name, value in values.items() if value is not None and name not in environ)
+
+
+def _read_patiently(path: str) -> bytes:
+    """All of a file, or of a pipe whose writer takes its time (`--env-file <(command)`).
+
+    In turns: a signal that comes right before a read begins would be heard when the read ends, and so perhaps never.
+    """
+    pieces: list[bytes] = []
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        turns = select.poll()
+        turns.register(fd, select.POLLIN)
+        while True:
+            try:
+                piece = os.read(fd, _PIECE) if turns.poll(_TURN_MS) else None
+            except BlockingIOError:
+                continue
+            if piece == b"":
+                return b"".join(pieces)
+            pieces.append(piece or b"")
+    finally:
+        os.close(fd)

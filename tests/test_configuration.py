@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -290,3 +291,20 @@ def test_env_file_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_env_file_that_went_away_while_running_gives_nothing(tmp_path: Path) -> None:
     assert read_env_file(str(tmp_path / ".env"), {}) == ()
+
+
+def test_an_env_file_may_be_a_pipe(tmp_path: Path) -> None:
+    """`--env-file <(command)`: the writer may come late, and take its time."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("w") as pipe:
+            for piece in ("ONE=1\nTW", "O=2\n"):
+                pipe.write(piece)
+                pipe.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert read_env_file(str(path), {}) == (("ONE", "1"), ("TWO", "2"))
+    writer.join()
