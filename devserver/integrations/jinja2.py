@@ -8,10 +8,12 @@ a million objects, once per edit of a template; a list of all objects, filtered 
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
+import os
 import sys
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +30,13 @@ class Jinja2Integration(Integration):
     def loaded(self, app: object, options: Options) -> Integrated:
         roots = [root for environment in _global_environments() for root in template_folders(environment)]
         return Integrated(name="", template_roots=tuple(dict.fromkeys(roots)))
+
+    def serves(self, missed: Callable[[str], None]) -> None:
+        """A template that is missing, or that would go before the one that is found, may be made."""
+        loaders = sys.modules.get("jinja2.loaders")
+        for name in ("FileSystemLoader", "PackageLoader"):
+            if (loader_type := getattr(loaders, name, None)) is not None:
+                _tell_of_missed(loader_type, missed)
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         for environment in live_environments():
@@ -52,6 +61,21 @@ def live_environments() -> Iterator[object]:
     yield from found
 
 
+def _tell_of_missed(loader_type: type, missed: Callable[[str], None]) -> None:
+    """These loaders look whether a file is there before they open it: only they know for what they have looked."""
+    original: Callable[..., object] = loader_type.__dict__["get_source"]
+
+    @functools.wraps(original)
+    def get_source(self: object, environment: object, template: str) -> object:
+        for folder in _own_folders(self):
+            path = os.path.normpath(folder / template.lstrip("/"))
+            if path.startswith(f"{folder}/") and not os.path.lexists(path):
+                missed(path)
+        return original(self, environment, template)
+
+    loader_type.get_source = get_source  # type: ignore[attr-defined]
+
+
 def _with_subclasses(cls: type) -> Iterator[type]:
     yield cls
     subclasses: list[type] = type.__subclasses__(cls)
@@ -64,15 +88,19 @@ def template_folders(holder: object) -> Iterator[Path]:
     loader = getattr(holder, "loader", None)
     if loader is not None:
         yield from template_folders(loader)
-    searched = getattr(holder, "searchpath", ())  # FileSystemLoader
-    root = getattr(holder, "_template_root", None)  # PackageLoader
-    for folder in (*searched, *([root] if isinstance(root, str) else [])):
-        yield Path(folder).absolute()
+    yield from _own_folders(holder)
     mapping = getattr(holder, "mapping", None)  # PrefixLoader; that of a DictLoader holds sources
     below = getattr(holder, "loaders", ())  # ChoiceLoader
     for inner in (*below, *(mapping.values() if isinstance(mapping, Mapping) else ())):
         if not isinstance(inner, str):
             yield from template_folders(inner)
+
+
+def _own_folders(loader: object) -> Iterator[Path]:
+    searched = getattr(loader, "searchpath", ())  # FileSystemLoader
+    root = getattr(loader, "_template_root", None)  # PackageLoader
+    for folder in (*searched, *([root] if isinstance(root, str) else [])):
+        yield Path(folder).absolute()
 
 
 def _global_environments() -> Iterator[object]:

@@ -31,7 +31,6 @@ class Browsers:
         self._record = record
         self._sent = SentFiles()
         self._template_roots: tuple[str, ...] = ()
-        self._mounted: tuple[str, ...] = ()
         self.edition = Edition()
         """Of what is answered now."""
         self._errors = BrowserErrors(configure.style, self._sent.file_of)
@@ -70,7 +69,7 @@ class Browsers:
             return app
         self._sent.roots = tuple(map(str, integrated.static_roots))
         self._template_roots = tuple(f"{root}/" for root in integrated.template_roots)
-        self._mounted = tuple(mount.url for mount in mounts)
+        self._sent.mounts = tuple(mounts)
         return LiveReload(app, tag=self._tag, files=self, notice=self._notice_once)
 
     def _tag(self, nonce: str, *, is_repeatable: bool) -> str:
@@ -81,7 +80,7 @@ class Browsers:
 
     def about_to_send(self, url: str) -> bool:
         """Whether the app is asked for a static file, which is signed before it is read."""
-        if url.startswith(self._mounted):  # told in a thread, when it is sent
+        if any(url.startswith(mount.url) for mount in self._sent.mounts):  # told in a thread, when it is sent
             return False
         if file := self._sent.about_to_send(url):
             self._record(file)  # as the static handler's files: a change of it refreshes browsers
@@ -89,3 +88,8 @@ class Browsers:
 
     def answered(self, url: str) -> None:
         self._sent.answered(url)
+
+    def missed(self, url: str) -> None:
+        """What is asked for by this path of a URL is not there. Should it be made, whoever shows the gap wants to know."""
+        for file in self._sent.missed(url):
+            self._record(file)

@@ -86,6 +86,11 @@ class Integration(Protocol):
         and is pure; say what you found. What it raises is a load error."""
         return Integrated(name=self.name)
 
+    def serves(self, missed: Callable[[str], None]) -> None:
+        """The app is about to serve. While it does, `missed` wants to hear of each file (its absolute path) that is looked for and
+        not there, where the framework asks in other ways than by opening it. From any thread."""
+        return
+
     def check(self) -> Checked:
         """Look at the whole project as the framework's own server would before it serves. In a thread of its own, once the app
         has answered: it may take seconds, run user code and ask databases. What it raises is told."""

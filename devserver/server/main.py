@@ -279,6 +279,8 @@ class ServerProcess:
             on_error=lambda error: self._reporting.show(self._reporting.make(error, Occasion.REQUEST)),
         )
         self._watch_loop(loop)
+        for integration in self._applicable:
+            integration.serves(self._recorder.missed)
         self._recorder.begin_serving()
         self._send_reads()
         self._say_loaded(app, (time.perf_counter() - self._began) * 1000)

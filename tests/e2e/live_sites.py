@@ -7,6 +7,7 @@ A site is the same pages for each of them: what its answers are is said once. `m
 from __future__ import annotations
 
 import os
+import re
 from textwrap import dedent
 
 import pytest
@@ -16,7 +17,7 @@ from tests.e2e.harness import DevServer, write
 IMAGE = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="9" height="9"/></svg>'
 STATIC = {
     "static/outer.css": "@import 'inner.css'; .outer { color: rgb(1, 1, 1) }",
-    "static/inner.css": ".inner { color: rgb(1, 1, 1) }",
+    "static/inner.css": ".inner { color: rgb(1, 1, 1) } .imported { background: url(image.svg) }",
     "static/inline.css": ".inline { color: rgb(1, 1, 1) }",
     "static/shadow.css": "i { color: rgb(1, 1, 1) }",
     "static/site.js": "const value = 'one';",
@@ -32,6 +33,11 @@ PAGES = {
     "<input type=checkbox id=agree><select id=choice><option>a<option>b</select></form>"
     "<div id=inner style='height: 40px; overflow: auto'><div style='height: 900px'>x</div></div>"
     "<div style='height: 3000px'></div>",
+    "/framed-fields": f"{_HEAD}{_VERSION}<input id=name><iframe src=/fields></iframe>",
+    "/waits": f"{_HEAD}{_VERSION}<input id=name>",
+    "/images": f"{_HEAD}{_VERSION}<link rel=stylesheet href='/static/outer.css'>"
+    "<style>:root { --image: url(/static/image.svg) } .custom { background: var(--image) }</style>"
+    "<i class=imported></i><i class=custom></i><object data=/static/image.svg></object>",
     "/styled": f"{_HEAD}<title>s</title><link rel=stylesheet href='/static/outer.css?v=3'>"
     "<style>@import '/static/inline.css';</style><style>p { background: url('/static/image.svg') }</style>"
     "<h1 class=outer>a</h1><h2 class=inner>b</h2><h3 class=inline>c</h3><p>d<div id=host></div><script>"
@@ -66,7 +72,7 @@ _ANSWER = """
             if VERSION == 1:
                 os._exit(7)
             path = "/fragment"
-        if path == "/arrives":
+        if path == "/arrives" or (path == "/waits" and VERSION > 1):
             print("slow begins", flush=True)
             while not os.path.exists("go"):
                 time.sleep(0.01)
@@ -134,7 +140,7 @@ def files(site: str, version: int = 1, *, pages: dict[str, str] | None = None) -
     pages = PAGES if pages is None else pages
     if site == FOLDER:
         texts = {_file(path): text.replace("VERSION", str(version)) for path, text in pages.items()}
-        return {name: text.replace("src=/styled", "src=/styled.html") for name, text in texts.items()}
+        return {name: re.sub(r"<iframe src=/([\w-]+)", r"<iframe src=/\1.html", text) for name, text in texts.items()}
     source = _ANSWER.replace("THE_VERSION", str(version)).replace("THE_PAGES", repr(pages))
     return {"app.py": dedent(source) + dedent(_CALLED_BY[site])}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.e2e import live_sites
 from tests.e2e.browser import NEEDS_CHROMIUM, Tab, chromium, context, tab
@@ -199,6 +199,138 @@ def test_what_a_person_did_survives(plain: DevServer, tab: Tab) -> None:
     expect(page.locator("#more")).to_have_value("a\nlonger text")
 
 
+def test_what_a_person_did_survives_an_error(plain: DevServer, tab: Tab) -> None:
+    """The page of the error in between has nothing to put the text into, and scrolls by itself."""
+    needs_code(plain)
+    page = tab.open(address(plain, "/fields"))
+    page.locator("#more").fill("a long text")
+    page.evaluate("scrollTo(0, 600)")
+    for version in (2, 3):
+        plain.edit("app.py", f"1 / 0  # {version}")
+        expect(page.locator("h1")).to_contain_text("ZeroDivisionError")
+        save(plain, version)
+        see(page, version)
+        expect(page.locator("#more")).to_have_value("a long text")
+        expect(page.locator("#more")).to_be_focused()
+        page.wait_for_function("scrollY === 600")
+
+
+def test_fields_are_found_again_where_others_come_and_go(plain: DevServer, tab: Tab) -> None:
+    form = (
+        "<form>{more}<input type=radio name=size value=s><input type=radio name=size value=m>"
+        "<input name=title>{optional}<select id=many multiple><option>a<option>b<option>c</select>"
+        "<details id=details><summary>s</summary>d</details></form>"
+    )
+
+    def put(version: int, **parts: str) -> None:
+        page = PAGES["/fields"].partition("<form>")[0] + form.format(**{"more": "", "optional": "", **parts})
+        save(plain, version, pages={**PAGES, "/fields": page})
+
+    optional = "<textarea name=optional></textarea>"
+    put(2, optional=optional)
+    page = tab.open(address(plain, "/fields"))
+    see(page, 2)
+    page.locator("[name=title]").fill("title")
+    page.locator("[name=optional]").fill("optional")
+    page.locator("[value=m]").check()
+    page.locator("#many").select_option(["a", "c"])
+    page.locator("summary").click()
+    more = "<input name=new><textarea name=other></textarea><input type=radio name=size value=xs>"
+    put(3, more=more)
+    see(page, 3)
+    expect(page.locator("[name=title]")).to_have_value("title")
+    expect(page.locator("[name=new]")).to_have_value("")
+    expect(page.locator("[name=other]")).to_have_value("")
+    expect(page.locator("[value=m]")).to_be_checked()
+    expect(page.locator("#many")).to_have_values(["a", "c"])
+    expect(page.locator("#details")).to_have_js_property("open", True)
+    put(4, more=more, optional=optional)
+    see(page, 4)
+    expect(page.locator("[name=optional]")).to_have_value("optional")
+
+
+def test_what_is_typed_in_a_frame_survives(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/framed-fields"))
+    inner = page.frame_locator("iframe")
+    inner.locator("#more").fill("inner")
+    page.locator("#name").fill("outer")
+    save(plain, 2)
+    see(page, 2)
+    expect(page.locator("#name")).to_have_value("outer")
+    expect(inner.locator("h1")).to_have_text("version 2")
+    expect(inner.locator("#more")).to_have_value("inner")
+
+
+def test_what_is_typed_until_the_new_page_comes_survives(plain: DevServer, tab: Tab) -> None:
+    needs_code(plain)
+    page = tab.open(address(plain, "/waits"))
+    page.locator("#name").focus()
+    save(plain, 2)
+    plain.wait_for_log("slow begins")
+    page.keyboard.type("typed meanwhile")
+    (plain.project / "go").touch()
+    see(page, 2)
+    expect(page.locator("#name")).to_have_value("typed meanwhile")
+
+
+def test_what_is_typed_into_a_page_that_is_still_coming_survives(serve: Serve, tab: Tab) -> None:
+    source = """
+        import os, time
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/html")])
+            yield b"<!doctype html><link rel=icon href=data:,><h1>version 1</h1><input id=first><input id=second>"
+            while not os.path.exists("go"):
+                time.sleep(0.01)
+            yield b"<p>end"
+    """
+    server = serve({"app.py": source}, "app:application", "--grace", "0.1")
+    page = tab.page
+    page.goto(address(server), wait_until="commit")
+    for version, name in ((2, "first"), (3, "second")):
+        page.locator(f"#{name}").fill(name)
+        server.edit("app.py", source.replace("version 1", f"version {version}"))
+        see(page, version)
+    (server.project / "go").touch()
+    expect(page.locator("p")).to_have_text("end")
+    expect(page.locator("#first")).to_have_value("first")
+    expect(page.locator("#second")).to_have_value("second")
+    tab.complaints.clear()
+
+
+def test_images_wherever_they_are_used(plain: DevServer, tab: Tab) -> None:
+    page = tab.open(address(plain, "/images"))
+    follow(plain)
+    mark(page)
+    seen = """() => [
+        ...[...document.querySelectorAll("i")].map((one) => getComputedStyle(one).backgroundImage),
+        document.querySelector("object").data,
+    ]"""
+    before = page.evaluate(seen)
+    plain.edit("static/image.svg", IMAGE.replace("10", "20"))
+    page.wait_for_function(f"before => ({seen})().every((url, at) => url !== before[at])", arg=before)
+    assert is_marked(page)
+
+
+def test_of_two_exchanges_the_last_one_stays(plain: DevServer, tab: Tab) -> None:
+    """The first one is answered after the second one, or never."""
+    page = tab.open(address(plain, "/styled"))
+    follow(plain)
+    mark(page)
+    held: list[Route] = []
+    page.route("**/outer.css?*devserver*", lambda route: held.append(route))
+    for count, number in enumerate(("2, 2, 2", "3, 3, 3"), start=1):
+        plain.edit("static/outer.css", STATIC["static/outer.css"].replace("1, 1, 1", number))
+        page.wait_for_function(
+            "count => document.querySelectorAll('link[href*=outer]').length === count + 1", arg=count
+        )
+    while len(held) < 2:
+        page.wait_for_timeout(10)
+    held[1].continue_()
+    expect(page.locator(".outer")).to_have_css("color", "rgb(3, 3, 3)")
+    expect(page.locator("link[href*=outer]")).to_have_count(1)
+    assert is_marked(page)
+
+
 def test_style_sheets_wherever_they_come_from(plain: DevServer, tab: Tab) -> None:
     page = tab.open(address(plain, "/styled"))
     follow(plain)
@@ -241,6 +373,53 @@ def test_a_style_sheet_and_a_script_saved_at_once(plain: DevServer, tab: Tab) ->
     )
     expect(page.locator("#out")).to_have_text("two")
     expect(page.locator("#out")).to_have_css("color", "rgb(2, 2, 2)")
+
+
+def test_what_was_missing_is_made(plain: DevServer, tab: Tab) -> None:
+    page = PAGES["/"] + "<link rel=stylesheet href=/static/new.css><img src=/static/new.svg>"
+    save(plain, 2, pages={**PAGES, "/": page})
+    shown = tab.open(address(plain))
+    see(shown, 2)
+    follow(plain)
+    mark(shown)
+    write(plain.project, {"static/new.css": "h1 { color: rgb(2, 2, 2) }", "static/new.svg": IMAGE})
+    expect(shown.locator("h1")).to_have_css("color", "rgb(2, 2, 2)")
+    expect(shown.locator("img")).to_have_js_property("naturalWidth", 10)
+    assert is_marked(shown)
+    forgive(tab)
+
+
+def test_a_page_that_was_missing_is_made(serve: Serve, tab: Tab) -> None:
+    server = serve({"empty/other.html": "x"}, ".")
+    for path, file in (("/about.html", "about.html"), ("/empty/", "empty/index.html"), ("/new/", "new/index.html")):
+        page = tab.open(address(server, path))
+        follow(server)
+        write(server.project, {file: f"{PAGES['/'].replace('VERSION', file)}"})
+        expect(page.locator("h1")).to_have_text(f"version {file}")
+    forgive(tab)
+
+
+@pytest.mark.parametrize("name", ["Django", "Flask", "FastAPI"])
+def test_a_template_that_was_missing_is_made(serve: Serve, tab: Tab, name: str) -> None:
+    site = SITES[name]
+    folder = site.template.rpartition("/")[0]
+    part = '{% include "NAME" %}'.replace("NAME", "blog/part.html" if name == "Django" else "part.html")
+    files = {
+        **site.files,
+        "static/site.css": CSS,
+        site.template: site.files[site.template].replace("template one", part),
+    }
+    server = serve(files, *site.arguments)
+    page = tab.open(address(server))
+    expect(page.locator("h1")).to_contain_text("Template")
+    follow(server)
+    write(server.project, {f"{folder}/part.html": "part one"})
+    expect(page.locator("#template")).to_have_text("part one")
+    (server.project / folder / "part.html").unlink()
+    expect(page.locator("h1")).to_contain_text("Template")
+    write(server.project, {f"{folder}/part.html": "part two"})
+    expect(page.locator("#template")).to_have_text("part two")
+    forgive(tab)
 
 
 def test_what_nobody_saw_refreshes_nobody(plain: DevServer, tab: Tab) -> None:

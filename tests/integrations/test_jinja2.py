@@ -57,6 +57,24 @@ def test_an_edited_template_is_not_stale(tmp_path: Path, cache_size: int, auto_r
     assert [e.get_template("a.txt").render() for e in (environment, overlay)] == ["new", "new"]
 
 
+def test_what_is_looked_for_and_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for loader_type in (jinja2.FileSystemLoader, jinja2.PackageLoader):
+        monkeypatch.setattr(loader_type, "get_source", loader_type.get_source)  # to be put back
+    missed: list[str] = []
+    Jinja2Integration().serves(missed.append)
+    first, second = tmp_path / "first", tmp_path / "second"
+    second.mkdir()
+    (second / "a.html").write_text("a")
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader([first, second]))
+    assert environment.get_template("a.html").render() == "a"
+    assert missed == [str(first / "a.html")]
+    with pytest.raises(jinja2.TemplateNotFound):
+        environment.get_template("deep/b.html")
+    with pytest.raises(jinja2.TemplateNotFound):
+        environment.get_template("../outside.html")
+    assert missed[1:] == [str(first / "deep" / "b.html"), str(second / "deep" / "b.html")]
+
+
 def test_environments_from_before_a_checkpoint_are_seen(run: Run) -> None:
     """gc.freeze hides them from the collector; they are frozen again afterwards."""
     assert run(

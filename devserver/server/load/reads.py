@@ -163,6 +163,11 @@ class Recorder:
         absolute = os.path.abspath(path)
         self._record(ReadKind.STATIC, absolute, self._signer.sign(absolute))
 
+    def missed(self, path: str) -> None:
+        """A framework looked for this file, an absolute path, and it is not there."""
+        if is_users(path):
+            self.record_absent(path)
+
     # --- told by imports.py ---
 
     def record_source(self, path: str, signature: str, module: str = "") -> None:

@@ -15,13 +15,15 @@ OPT_OUT_HEADER = "x-devserver-livereload"
 """With the value `off` a response stays as it is. Our own pages, which hold the client already, say so too."""
 _PATH = Path(__file__).parent / "assets" / CLIENT
 _NONCE = re.compile(r"[A-Za-z0-9+/_-]+=*")
+_SPACES = re.compile(r"""("[^"]*"|`[^`]*`)| *([^\w\s"`]) *""")  # around signs, where they say nothing; not in strings
 
 
 @cache
 def client_source() -> str:
-    """As it is sent: without comments on lines of their own and without indentation."""
+    """As it is sent: without comments on lines of their own, indentation, and spaces and ends of lines that say nothing."""
     lines = [line.strip() for line in _PATH.read_text("utf-8").splitlines()]
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+    code = (_SPACES.sub(r"\1\2", line) for line in lines if line and not line.startswith("//"))
+    return "".join(line if line[-1] in "{;,(" else f"{line}\n" for line in code)
 
 
 @cache

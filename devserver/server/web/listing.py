@@ -1,4 +1,4 @@
-"""The page for a folder without an index.html.
+"""The pages of a folder that is served: the list of one without an index.html, and that there is no such file.
 
 Runs in the server process, in a thread of `static.py`: lists and stats the folder. It names only what would be served,
 so it never tells of a file that is refused. All text is escaped; the page needs no script.
@@ -62,8 +62,13 @@ def render_listing(path: str, entries: tuple[Entry, ...], *, has_parent: bool) -
         rows.append(_row(href, entry.name + slash, size, _readable_time(entry.modified)))
     if not entries:
         rows.append('<tr><td colspan="3" class="empty">Nothing to serve in here.</td></tr>')
-    page = _template().substitute(title=_text(path), rows="\n".join(rows), style=_style())
+    page = _template("listing.html").substitute(title=_text(path), rows="\n".join(rows), style=_style())
     return page.encode()
+
+
+def render_missing(path: str, reason: str) -> bytes:
+    """The page in UTF-8. `path` is the decoded path of the URL, `reason` a sentence."""
+    return _template("missing.html").substitute(title=_text(path), reason=_text(reason), style=_style()).encode()
 
 
 def _row(href: str, label: str, size: str, modified: str) -> str:
@@ -92,8 +97,8 @@ def _readable_time(seconds: float) -> str:
 
 
 @cache
-def _template() -> Template:
-    return Template((_ASSETS / "listing.html").read_text(encoding="utf-8"))
+def _template(name: str) -> Template:
+    return Template((_ASSETS / name).read_text(encoding="utf-8"))
 
 
 @cache

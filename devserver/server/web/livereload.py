@@ -10,7 +10,8 @@ What comes compressed all the same passes as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Protocol
 
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
@@ -41,6 +42,9 @@ class Files(Protocol):
     def answered(self, url: str) -> None:
         """The app has answered it, and it is none of these."""
 
+    def missed(self, url: str) -> None:
+        """Nothing is there: an answer of 404."""
+
 
 class LiveReload:
     """Middleware. `tag` makes the tag; `notice` prints a line once in a run of devserver."""
@@ -64,24 +68,31 @@ class LiveReload:
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name not in _ABOUT_COPIES]
         answer = _Answer(scope, send, self._tag, self._notice)
+
+        async def noting_send(event: Event) -> None:
+            if event["type"] == "http.response.start" and event["status"] == HTTPStatus.NOT_FOUND:
+                self._files.missed(scope["path"])
+            await answer.send(event)
+
         try:
-            await self._app({**scope, "headers": headers}, receive, answer.send)
+            await self._app({**scope, "headers": headers}, receive, noting_send)
         except BaseException:
             await answer.begin(b"")  # what was to be cut is cut behind its headers
             raise
 
     async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What is sent by the app may be changed on the disk later: by its address the browser will know it. Where the app says
-        nothing of how long it may be kept, browsers guess, and would show the old one for hours."""
+        """What is sent by the app may be changed on the disk later: by its address the browser will know it. However long the app
+        lets it be kept, a browser is to ask each time: else a page that is loaded again shows the old one for hours."""
         is_static = self._files.about_to_send(scope["path"])
 
         async def noting_send(event: Event) -> None:
             if event["type"] == "http.response.start" and event["status"] in _FOUND:
-                headers: list[tuple[bytes, bytes]] = list(event.get("headers", ()))
-                if not is_static:
+                if is_static:
+                    event = {**event, "headers": _asked_for_each_time(event.get("headers", ()))}
+                else:
                     self._files.answered(scope["path"])
-                elif not _value(headers, b"cache-control"):
-                    event = {**event, "headers": [*headers, (b"cache-control", b"no-cache")]}
+            elif event["type"] == "http.response.start" and event["status"] == HTTPStatus.NOT_FOUND:
+                self._files.missed(scope["path"])
             await send(event)
 
         await self._app(scope, receive, noting_send)
@@ -163,6 +174,15 @@ def shows_document(scope: Scope) -> bool:
         is_passed_on = destination == b"empty" and _value(headers, b"sec-fetch-mode") == b"navigate"
         return destination in _DOCUMENTS or is_passed_on
     return _value(headers, b"upgrade-insecure-requests") == b"1"
+
+
+def _asked_for_each_time(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """`headers` that let nobody use a copy without a word to the server. `no-store` does so already."""
+    said = [
+        (name, value) for name, value in headers if name.lower() == b"cache-control" and b"no-store" in value.lower()
+    ]
+    others = [(name, value) for name, value in headers if name.lower() not in (b"cache-control", b"expires")]
+    return [*others, *(said or [(b"cache-control", b"no-cache")])]
 
 
 def _is_page(start: Event) -> bool:

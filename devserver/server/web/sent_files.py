@@ -1,15 +1,19 @@
 """Which addresses of a server stand for which files, so that a browser can be told what to load again. Runs in the server.
 
 The static handler tells its files. What an app or a framework sends itself is known by its address: it is the file below a static
-root whose path ends like that, or, if there is none, any file with the same last two parts. Bounded; thread-safe, for each call
-is one operation of a dictionary or works on a copy.
+root whose path ends like that, or, if there is none, any file with the same last two parts. For an address at which nothing was
+found stand the files that would have been it. Bounded; thread-safe, for each call is one operation of a dictionary or works on a
+copy.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from devserver.server.integration import StaticMount
 
 T = TypeVar("T")
 
@@ -21,8 +25,10 @@ class SentFiles:
 
     def __init__(self) -> None:
         self.roots: tuple[str, ...] = ()  # from which the framework sends files itself
+        self.mounts: Sequence[StaticMount] = ()  # what the static handler answers
         self._files: dict[str, str] = {}  # by URL, the latest last
         self._answered: dict[str, None] = {}
+        self._missed: dict[str, str] = {}  # by file
 
     def sent(self, path: Path, url: str) -> None:
         """The static handler has sent the file for this path of a URL."""
@@ -40,10 +46,21 @@ class SentFiles:
         """The app has answered this path of a URL with what is no document, nor such a file."""
         _put(self._answered, url, None)
 
+    def missed(self, url: str) -> tuple[str, ...]:
+        """Nothing was found for this path of a URL. The files below the roots that might have been it."""
+        files = tuple(
+            file for file in (os.path.abspath(path) for path in self._candidates(url)) if not os.path.lexists(file)
+        )
+        for file in files:
+            _put(self._missed, file, url)
+        return files
+
     def urls_of(self, path: str) -> tuple[str, ...]:
         """The paths of the URLs at which browsers know this file; none if it was not sent as it is."""
         if urls := tuple(url for url, file in self._files.copy().items() if file == path):
             return urls
+        if path in self._missed:
+            return (self._missed[path],)
         name = path.rpartition("/")[2]
         alike = [url for url in self._answered.copy() if url.rpartition("/")[2] == name]
         longest = max((_common_tail(path, url) for url in alike), default=0)
@@ -57,14 +74,24 @@ class SentFiles:
         return self._files.get(url, "")
 
     def _below_a_root(self, url: str) -> str:
+        return next((os.path.abspath(file) for file in self._candidates(url) if os.path.isfile(file)), "")
+
+    def _candidates(self, url: str) -> Iterator[str]:
+        """Where a file would lie that is sent for this path of a URL."""
         parts = url.strip("/").split("/")
         if ".." in parts or "\0" in url:
-            return ""
+            return
+        if mounts := [mount for mount in self.mounts if url.startswith(mount.url)]:
+            for mount in mounts:
+                rest = url.removeprefix(mount.url).strip("/").split("/")
+                for root in mount.roots or self.roots:
+                    yield os.path.join(root, *rest)
+                    if mount.index:
+                        yield os.path.join(root, *rest, "index.html")
+            return
         for start in range(len(parts)):
             for root in self.roots:
-                if os.path.isfile(file := os.path.join(root, *parts[start:])):
-                    return os.path.abspath(file)
-        return ""
+                yield os.path.join(root, *parts[start:])
 
 
 def _put(known: dict[str, T], url: str, value: T) -> None:

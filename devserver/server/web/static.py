@@ -34,7 +34,8 @@ from devserver.server.web.conditions import (
     last_modified_header,
 )
 from devserver.server.web.content_types import content_type
-from devserver.server.web.listing import list_folder, render_listing
+from devserver.server.web.listing import list_folder, render_listing, render_missing
+from devserver.server.web.livereload import shows_document
 from devserver.server.web.static_files import CHUNK, BigFile, SmallFile, TruncatedFileError, open_file
 from devserver.server.web.static_paths import (
     FileFound,
@@ -112,6 +113,9 @@ class StaticFiles:
                 await _send(scope, send, 200, [(b"content-type", b"text/html; charset=utf-8")], body)
             case SlashMissing():
                 await _send_text(scope, send, 307, "Folders end with a slash.", (b"location", _with_slash(path, scope)))
+            case NotServed(404, reason) if shows_document(scope):
+                page = render_missing(path, reason)
+                await _send(scope, send, 404, [(b"content-type", b"text/html; charset=utf-8")], page)
             case NotServed(status, reason):
                 await _send_text(scope, send, status, reason)
 
@@ -134,6 +138,8 @@ class StaticFiles:
                 content = open_file(found.real)
                 return NotServed(404, "It is not a regular file.") if content is None else _File(found.path, content)
             if isinstance(found, FolderFound):
+                if self._on_sent is not None:  # the list stands for the page that is missing
+                    self._on_sent(Path(found.real, "index.html"), path)
                 return _Page(render_listing(path, list_folder(found), has_parent=path not in self._prefixes))
         except OSError as error:  # it went, or was closed to us, since it was located
             reason = as_not_served(error)

@@ -43,6 +43,7 @@ ORIGIN = "http://localhost:8000"
         (["default-src 'none'; script-src 'nonce-abc'"], Permission(forbidden="default-src")),
         (["default-src 'none'; script-src 'nonce-abc'; connect-src 'self'"], Permission("abc")),
         (["sandbox"], Permission(forbidden="sandbox")),
+        (["sandbox allow-scripts"], Permission(forbidden="sandbox")),
         (["sandbox allow-scripts allow-same-origin"], Permission()),
         # all of several have to allow
         (["script-src 'self'", "script-src 'none'"], Permission(forbidden="script-src")),

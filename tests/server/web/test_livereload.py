@@ -41,6 +41,7 @@ class Asked:
         self.notices: list[str] = []
         self.asked_before: list[str] = []
         self.told: list[str] = []
+        self.found_missing: list[str] = []
         self.scope: Scope = {}
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +68,9 @@ class Asked:
 
     def answered(self, url: str) -> None:
         self.told.append(url)
+
+    def missed(self, url: str) -> None:
+        self.found_missing.append(url)
 
     @property
     def body(self) -> bytes:
@@ -242,14 +246,27 @@ def test_what_pages_load_is_known_by_its_address(path: str, status: int, told: b
     asked = Asked(b"h1 {}", path=path, status=status, asks=STYLE)
     assert asked.asked_before == ([path] if "." in path else [])
     assert asked.told == ([path] if told else [])
+    assert asked.found_missing == ([path] if status == 404 else [])
 
 
-def test_browsers_do_not_guess_how_long_a_static_file_may_be_kept() -> None:
+def test_a_page_that_is_missing_is_known_too() -> None:
+    assert Asked(b"<p>x", status=404).found_missing == ["/a"]
+    assert Asked(b"<p>x", status=403).found_missing == []
+
+
+def test_browsers_ask_for_a_static_file_each_time() -> None:
+    """What it may be kept for elsewhere would leave the old one in a page that is loaded again."""
+
     def cache_control(path: str, *headers: tuple[bytes, bytes]) -> bytes | None:
         return Asked(b"h1 {}", path=path, headers=headers, asks=STYLE).headers.get(b"cache-control")
 
     assert cache_control("/static/a.css") == b"no-cache"
-    assert cache_control("/static/a.css", (b"cache-control", b"max-age=9")) == b"max-age=9"
+    assert cache_control("/static/a.css", (b"Cache-Control", b"max-age=9")) == b"no-cache"
+    assert cache_control("/static/a.css", (b"cache-control", b"no-store")) == b"no-store"
+    expires = (b"Expires", b"Tue, 01 Jan 2999 00:00:00 GMT")
+    assert dict(Asked(b"h1 {}", path="/static/a.css", headers=[expires], asks=STYLE).headers) == {
+        b"cache-control": b"no-cache"
+    }
     assert cache_control("/other/a.css") is None, "what is no file is the app's own business"
 
 
@@ -276,7 +293,8 @@ def test_the_client_is_small() -> None:
 
 
 def test_the_client_is_whole() -> None:
-    """What is left out of its source is no more than comments and indentation."""
-    assert client_source().startswith("(() => {\n")
+    """What is left out of its source is no more than comments and spaces."""
+    assert client_source().startswith("(()=>{")
     assert client_source().rstrip().endswith("})();")
     assert "</script" not in client_source()
+    assert "{{" not in client_source(), "a tag of the templates of our own pages"

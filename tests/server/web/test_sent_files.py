@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from devserver.server.integration import StaticMount
 from devserver.server.web import sent_files
 from devserver.server.web.sent_files import SentFiles
 
@@ -41,6 +42,34 @@ def test_what_a_framework_sends_from_a_root_is_known_by_file(tmp_path: Path) -> 
     assert files.urls_of(expected) == ("/assets/site/app.css", "/site/app.css")
     for elsewhere in ("/assets/missing.css", "/assets/../secret.css", "/assets/site/", "/a\0b.css"):
         assert files.about_to_send(elsewhere) == ""
+
+
+def test_what_is_missing_is_known_by_the_files_that_it_might_be(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    (other / "css").mkdir(parents=True)
+    (other / "css" / "there.css").touch()
+    files = SentFiles()
+    files.roots = (str(one), str(other))
+    missed = files.missed("/static/css/there.css")
+    assert set(missed) == {
+        str(root / name)
+        for root in (one, other)
+        for name in ("static/css/there.css", "css/there.css", "there.css")
+        if (root, name) != (other, "css/there.css")
+    }
+    assert files.urls_of(str(one / "css" / "there.css")) == ("/static/css/there.css",)
+    assert files.urls_of(str(one / "css" / "else.css")) == ()
+    assert files.missed("/static/../there.css") == ()
+
+
+def test_what_a_mount_misses(tmp_path: Path) -> None:
+    files = SentFiles()
+    files.roots = ("/finders",)
+    files.mounts = (StaticMount("/s/", (tmp_path,)), StaticMount("/d/", (tmp_path,), index=True), StaticMount("/f/"))
+    assert files.missed("/s/a/b.css") == (str(tmp_path / "a" / "b.css"),)
+    assert files.missed("/d/a/") == (str(tmp_path / "a"), str(tmp_path / "a" / "index.html"))
+    assert files.missed("/f/a.css") == ("/finders/a.css",)
+    assert files.missed("/s//etc/no/such") == (str(tmp_path / "etc" / "no" / "such"),)
 
 
 def test_a_url_may_come_to_mean_another_file() -> None:

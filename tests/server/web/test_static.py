@@ -460,6 +460,17 @@ def test_every_answer_about_a_file_is_told(site: Site) -> None:
     site.get("/s/a.css", method="POST")
     site.get("/s/docs")
     assert len(site.sent) == 4
+    site.write("listed/a.txt", b"x")
+    site.get("/s/listed/")
+    assert site.sent[4:] == [(site.root / "listed" / "index.html", "/s/listed/")], "the page that the list stands for"
+
+
+def test_who_navigates_to_nothing_gets_a_page(site: Site) -> None:
+    answer = site.get("/s/no/%3Cb%3E", sec_fetch_dest="document")
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert b"404: /s/no/&lt;b&gt;" in answer.body
+    assert b"There is no such file." in answer.body
+    assert site.get("/s/no").headers["content-type"] == "text/plain; charset=utf-8"
 
 
 def test_errors_of_the_machine_are_not_taken_for_the_files(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,14 +35,11 @@
     let latest;
     self.onconnect = ({ ports: [port] }) => {
       ports.add(port);
-      port.onmessage = ({ data }) => {
-        if (data) report(data);
-        else ports.delete(port);
-      };
+      port.onmessage = ({ data }) => (data ? report(data) : ports.delete(port));
       if (latest) port.postMessage(latest);
     };
     follow((said) => {
-      latest = { run: said.run ?? latest.run, seen: said.seen };
+      latest = { ...latest, ...said };
       for (const port of ports) port.postMessage(said);
     });
     return;
@@ -51,20 +48,21 @@
   // --- the page ---
 
   if (self.devserverFollows) return;
-  self.devserverFollows = true;
   // A page in a frame of one that follows is loaded again with that one.
-  let inner = false;
+  let inner;
   try {
-    inner = parent !== self && parent.devserverFollows;
+    if (parent !== self) inner = parent.devserverFollows;
   } catch {
     // of another origin
   }
-  const me = document.currentScript;
-  const { run, worker } = me.dataset;
-  let { seen } = me.dataset;
+  const { src, dataset } = document.currentScript;
+  // Only our own pages, which take the place of a page of the app, name the worker.
+  const { run, worker } = dataset;
+  let { seen } = dataset;
   let port;
   let quit;
   let left = 0;
+  const follows = (self.devserverFollows = {});
 
   function alone() {
     port = null;
@@ -72,13 +70,13 @@
       if (document.visibilityState === "visible") quit ??= follow(hear);
       else quit = quit?.();
     };
-    document.addEventListener("visibilitychange", look);
+    addEventListener("visibilitychange", look);
     look();
   }
 
   function connect() {
     try {
-      const shared = new SharedWorker(worker || me.src, KEPT);
+      const shared = new SharedWorker(worker || src, KEPT);
       // a policy of the page is in the way
       shared.onerror = () => port && alone();
       port = shared.port;
@@ -88,7 +86,11 @@
     }
   }
 
-  addEventListener("pagehide", () => port?.postMessage(null));
+  addEventListener("pagehide", () => {
+    port?.postMessage(null);
+    // Not before: a person types on until the new page comes.
+    if ((follows.reloads ||= inner?.reloads) && !worker) keep(state());
+  });
   // back from the browser's cache of pages
   addEventListener("pageshow", ({ persisted }) => persisted && port && connect());
   addEventListener("beforeunload", () => (left = Date.now()));
@@ -96,23 +98,23 @@
 
   function hear({ run: newest, seen: count, page, urls }) {
     // How many refreshes this page has not seen: one is what is said now.
-    const news = count - seen;
-    if (news > 0) seen = count;
-    if (newest > run || (news > 0 && (page || !urls || news > 1))) {
+    const news = count > seen && count - seen;
+    if (news) seen = count;
+    if (newest > run || (news && (page || !urls || news > 1))) {
       if (!inner) again(newest);
-    } else if (news > 0) exchange(urls);
+    } else if (news) exchange(urls);
   }
 
   function again(newest = run) {
-    const { loaded, href } = keep();
     const mark = `${newest} ${seen}`;
     // A page from a cache has the old numbers again: once is enough.
-    if (loaded === mark && href === location.href) return;
+    if (keep().loaded === mark) return;
     // Somebody has followed a link or sent a form, whose answer is on its way: it is not to be thrown away.
     if (Date.now() - left < 3e3) setTimeout(again, 1e3, newest);
-    else if ("ask" in me.dataset) ask();
+    else if ("ask" in dataset) ask();
     else {
-      keep({ loaded: mark, href: location.href, ...state() });
+      keep({ loaded: mark });
+      follows.reloads = true;
       location.reload();
       left = 0;
     }
@@ -131,126 +133,141 @@
 
   // --- what a person has done in the page survives ---
 
-  function keep(value) {
+  // What is kept of the page at this address, before the change.
+  function keep(change) {
+    const key = KEPT + location.href;
     try {
-      if (value) sessionStorage[KEPT] = JSON.stringify(value);
-      return JSON.parse(sessionStorage[KEPT]);
+      const kept = JSON.parse(sessionStorage[key] ?? "{}");
+      sessionStorage[key] = JSON.stringify({ ...kept, ...change });
+      return kept;
     } catch {
-      // not allowed here, or nothing yet
+      // not allowed here
       return {};
     }
   }
 
-  const elements = () => [...document.querySelectorAll("*")];
-  const valueOf = ({ name, type, value, checked }) => JSON.stringify([name, type, value, checked]);
-  // As the server has sent them; what scripts add later has no place that could be found again.
-  let fields = [];
-  let before = [];
+  const valueOf = (one) =>
+    one.matches("input:not([type=password],[type=file],[type=hidden]),textarea,select,details") &&
+    JSON.stringify([[...(one.selectedOptions ?? [])].map(({ value }) => value), one.value, one.checked, one.open]);
+  // Places, elements and what the server has sent. What scripts add later has no place that could be found again.
+  let known;
+
+  // A place is by what an element is found again in the next page. In one that is still coming only text shows whether it was typed.
+  function places(value = (one) => one.value === one.defaultValue && valueOf(one)) {
+    const counts = {};
+    return [...document.querySelectorAll("*")].map((one) => {
+      const name = [one.localName, one.name || one.id || one.placeholder, one.defaultValue, one.form?.action].join();
+      counts[name] = (counts[name] ?? 0) + 1;
+      return [name + counts[name], one, value(one)];
+    });
+  }
 
   function state() {
-    const focused = document.activeElement;
-    const all = elements();
-    return {
-      before,
-      now: fields.map(valueOf),
-      focused: [all.indexOf(focused), focused.localName, focused.selectionStart, focused.selectionEnd],
-      scrolled: all.map((one) => one.scrollTop),
-    };
+    // What an earlier page could not put in its place waits on.
+    const { wishes = {} } = keep();
+    for (const [place, one, was] of known ?? places()) {
+      const now = valueOf(one);
+      const at = [one.scrollLeft, one.scrollTop, one === document.activeElement];
+      if ((now && now !== was) || at.some(Boolean)) wishes[place] = [was, now, ...at, one.selectionStart, one.selectionEnd];
+    }
+    return { wishes };
   }
 
   function restore() {
-    fields = [...document.querySelectorAll("input:not([type=password],[type=file],[type=hidden]),textarea,select")];
-    before = fields.map(valueOf);
-    const then = keep();
-    keep({ loaded: then.loaded, href: then.href });
-    if (!then.now || then.href !== location.href) return;
-    fields.forEach((field, at) => {
+    const { wishes = {} } = keep();
+    for (const [place, one, value] of (known = places(valueOf))) {
+      if (!wishes[place]) continue;
+      const [was, now, x, y, focused, start, end] = wishes[place];
+      delete wishes[place];
       // What the server sends otherwise now is its word against the person's: the new one counts.
-      if (before[at] !== then.before[at] || then.now[at] === before[at]) return;
-      [, , field.value, field.checked] = JSON.parse(then.now[at]);
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-    });
-    const all = elements();
-    then.scrolled.forEach((top, index) => top && all[index] && (all[index].scrollTop = top));
-    const [index, tag, start, end] = then.focused;
-    if (all[index]?.localName !== tag) return;
-    all[index].focus({ preventScroll: true });
-    if (start != null) all[index].setSelectionRange(start, end);
+      if (now && now !== value && (was || value) === value) {
+        let options;
+        [options, one.value, one.checked, one.open] = JSON.parse(now);
+        for (const option of one.options ?? []) option.selected = options.includes(option.value);
+        one.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+      one.scrollTo(x, y);
+      if (focused) one.focus({ preventScroll: true });
+      if (focused && start != null) one.setSelectionRange(start, end);
+    }
+    keep({ wishes });
   }
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", restore);
-  else restore();
+  // After what scripts make of the page then, and after the browser has scrolled it as it thinks best.
+  if (!worker) addEventListener("DOMContentLoaded", () => setTimeout(restore));
 
   // --- style sheets and images ---
 
-  const replaced = new WeakSet();
+  // By the element of a style sheet: those that it takes the place of. Empty for one that is replaced itself.
+  const older = new WeakMap();
 
   async function exchange(urls) {
-    const address = (url, base) => new URL(url, base || document.baseURI);
-    const is = (url, base) => {
+    const done = [];
+    // The address by which the browser asks anew, of what has changed.
+    const newer = (url, base, any) => {
       try {
-        const { origin, pathname } = address(url, base);
-        return origin === location.origin && urls.includes(decodeURIComponent(pathname));
+        const address = new URL(url, base || document.baseURI);
+        const path = decodeURIComponent(address.pathname);
+        if (address.origin !== location.origin || !(any || urls.includes(path))) return;
+        done.push(path);
+        address.searchParams.set(KEPT, Date.now());
+        return address.href;
       } catch {
-        return false;
+        // no address
       }
     };
-    const done = [];
-    const renewed = (url, base) => {
-      const newer = address(url, base);
-      newer.searchParams.set(KEPT, Date.now());
-      done.push(decodeURIComponent(newer.pathname));
-      return newer.href;
-    };
+    const inside = (text, pattern, base) => text.replace(pattern, (all, url) => all.replace(url, newer(url, base) ?? url));
     const rules = (sheet) => {
       try {
         return [...sheet.cssRules];
       } catch {
-        // of another origin
+        // of another origin, or it has none
         return [];
       }
     };
-    const imports = (sheet) => rules(sheet).some(({ styleSheet, href }) => styleSheet && (is(href, sheet.href) || imports(styleSheet)));
-    const inside = (text, pattern, base) => text?.replace(pattern, (all, url) => (is(url, base) ? all.replace(url, renewed(url, base)) : all));
+    const imports = (sheet) => rules(sheet).filter(({ styleSheet, href }) => styleSheet && (newer(href, sheet.href) || imports(styleSheet)))[0];
     const renew = (rule, base) => {
-      rules(rule).forEach((nested) => renew(nested, base));
+      const sheet = rule.styleSheet ?? rule;
+      for (const nested of rules(sheet)) renew(nested, sheet.href ?? base);
       for (const name of rule.style ?? []) {
         const value = rule.style.getPropertyValue(name);
-        const newer = inside(value, /url\("(.+?)"\)/g, base);
-        if (newer !== value) rule.style.setProperty(name, newer, rule.style.getPropertyPriority(name));
+        const next = inside(value, /url\(["']?(.+?)["']?\)/g, base);
+        if (next !== value) rule.style.setProperty(name, next, rule.style.getPropertyPriority(name));
       }
     };
     const roots = [document];
     for (const root of roots) {
       for (const one of root.querySelectorAll("*")) {
         if (one.shadowRoot) roots.push(one.shadowRoot);
-        const own = one.matches("link[rel~=stylesheet]") && is(one.href);
-        if (own || (one.sheet && imports(one.sheet))) {
-          if (replaced.has(one)) continue;
-          replaced.add(one);
+        // One that waits for its turn, or was given it by a script, is left to the page.
+        const href = one.matches("link[rel=stylesheet]:not([disabled])") && newer(one.href);
+        if (href || (one.sheet && imports(one.sheet))) {
+          const olds = older.get(one) ?? [one];
+          if (!olds[0]) continue;
+          older.set(one, []);
           // An imported sheet is asked for by the same address: the browser's copy has to be a new one.
-          if (!own) await Promise.all(urls.map((url) => fetch(url.split("/").map(encodeURIComponent).join("/"), { cache: "reload" })));
+          if (!href) await Promise.all(urls.map((url) => fetch(encodeURI(url).replace(/[?#]/g, encodeURIComponent), { cache: "reload" })));
           const next = one.cloneNode(true);
-          if (one.href) next.href = renewed(one.href);
+          if (one.href) next.href = newer(one.href, "", true);
           // until then the old one is shown: no flash
-          next.onload = next.onerror = () => one.remove();
+          next.onload = next.onerror = () => olds.forEach((old) => old.remove());
+          older.set(next, [...olds, next]);
           one.after(next);
-          if (!own) done.push(...urls.filter((url) => url.endsWith(".css")));
-        } else if (one.matches("img,source,video,image,use,link[rel~=icon]")) {
-          for (const name of ["src", "srcset", "href", "poster"]) {
-            const value = one.getAttribute(name);
-            const newer = inside(value, /([^\s,]\S*[^\s,])/g);
-            if (value && newer !== value && (name !== "src" || one.localName !== "source")) one.setAttribute(name, newer);
+        } else if (one.matches("img,source:not([src]),video,image,use,input,embed,object,link[rel~=icon]")) {
+          for (const name of ["src", "srcset", "href", "poster", "data"]) {
+            const value = one.getAttribute(name) ?? "";
+            const next = inside(value, /([^\s,]\S*[^\s,])/g);
+            if (next !== value) one.setAttribute(name, next);
           }
         }
         renew(one);
       }
-      for (const sheet of root.styleSheets) renew(sheet, sheet.href);
+      for (const sheet of root.styleSheets) renew(sheet);
     }
     // What is left: a script, a font, the page itself.
     urls = urls.filter((url) => !done.includes(url));
-    const uses = [location.href, ...performance.getEntriesByType("resource").map(({ name }) => name)];
-    if (urls[0] && (uses.length > 250 || uses.some((url) => is(url)))) again();
+    const uses = [{ name: location.href }, ...performance.getEntries()];
+    if (urls[0] && (uses.length > 250 || uses.some(({ name }) => newer(name)))) again();
   }
 
   // --- errors, for the terminal ---
@@ -263,16 +280,16 @@
 
   addEventListener(
     "error",
-    ({ target, message, filename, lineno, colno }) => {
-      const url = target?.src || target?.href;
-      if (target instanceof Element) {
-        if (url) say({ message: `<${target.localName}> could not be loaded`, file: `${url}` });
-      } else if (message) say({ message, file: filename, line: lineno, column: colno });
+    ({ target: { localName, src, href }, message, filename: file, lineno: line, colno: column }) => {
+      const url = src || href;
+      if (localName) {
+        if (url) say({ message: `<${localName}> could not be loaded`, file: "" + url });
+      } else if (message) say({ message, file, line, column });
     },
     true,
   );
   addEventListener("unhandledrejection", ({ reason }) => {
-    const at = /(https?:\/\/[^\s()]+):(\d+):(\d+)/.exec(reason?.stack);
-    say({ message: `Unhandled rejection: ${reason}`, file: at?.[1], line: +at?.[2], column: +at?.[3] });
+    const [, file, line, column] = /(https?:\/\/[^\s()]+):(\d+):(\d+)/.exec(reason?.stack) ?? [];
+    say({ message: `Unhandled rejection: ${reason}`, file, line: +line, column: +column });
   });
 })();
