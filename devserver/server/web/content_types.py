@@ -6,6 +6,8 @@ The standard library's `mimetypes` reads the machine's own tables, where a wrong
 
 from __future__ import annotations
 
+import re
+
 _UNKNOWN = "application/octet-stream"
 
 _TYPES = {
@@ -120,7 +122,34 @@ _TYPES = {
 }
 
 
-def content_type(name: str) -> str:
-    """The value of Content-Type for a file of this name: text types say that they are UTF-8."""
-    media_type = _TYPES.get(name.rpartition(".")[2].lower(), _UNKNOWN) if "." in name else _UNKNOWN
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+_ENCODINGS = {"gz": "gzip", "br": "br"}
+_PARTS_OF_PAGES = frozenset({"css", "data", "html", "js", "json", "mjs", "svg", "wasm"})
+_OTHER_CHARSET = re.compile(
+    rb"""<meta\s[^>]*charset\s*=\s*["']?(?!utf-?8\b)[\w-]|\A@charset\s+"(?!utf-?8")|\A(?:\xff\xfe|\xfe\xff)""",
+    re.IGNORECASE,
+)
+
+
+def content_type(name: str, beginning: bytes = b"") -> str:
+    """The value of Content-Type for a file of this name: text types say that they are UTF-8, unless their `beginning` says
+    otherwise, which a header would overrule."""
+    suffix = _suffix(name)
+    media_type = "image/svg+xml" if suffix == "svgz" else _TYPES.get(suffix, _UNKNOWN)
+    if content_encoding(name) and suffix in _ENCODINGS:
+        return content_type(name.rpartition(".")[0])
+    if not media_type.startswith("text/") or _OTHER_CHARSET.search(beginning):
+        return media_type
+    return f"{media_type}; charset=utf-8"
+
+
+def content_encoding(name: str) -> str:
+    """The value of Content-Encoding: a part of a page that lies there compressed (`app.js.gz`). "" for an archive, which is
+    wanted as it is."""
+    stem, _, suffix = name.lower().rpartition(".")
+    if suffix == "svgz":
+        return "gzip"
+    return _ENCODINGS.get(suffix, "") if _suffix(stem) in _PARTS_OF_PAGES else ""
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""

@@ -33,7 +33,7 @@ from devserver.server.web.conditions import (
     evaluate,
     last_modified_header,
 )
-from devserver.server.web.content_types import content_type
+from devserver.server.web.content_types import content_encoding, content_type
 from devserver.server.web.listing import list_folder, render_listing, render_missing
 from devserver.server.web.livereload import shows_document
 from devserver.server.web.static_files import CHUNK, BigFile, SmallFile, TruncatedFileError, open_file
@@ -48,6 +48,8 @@ from devserver.server.web.static_paths import (
 )
 
 _THREADS = 8
+_BEGINNING = 1024
+"""So much of a page is looked at for what it says of its encoding, as browsers do (HTML, prescan)."""
 
 _Header = tuple[bytes, bytes]
 _Piece = bytes | tuple[int, int]  # bytes as they are, or the bytes [start, stop) of the file
@@ -152,8 +154,10 @@ class StaticFiles:
         self, scope: Scope, receive: Receive, send: Send, named: Path, content: SmallFile | BigFile
     ) -> None:
         validators, length = content.validators, content.length
-        kind = content_type(named.name).encode()
+        kind = content_type(named.name, content.data[:_BEGINNING] if isinstance(content, SmallFile) else b"").encode()
         headers = [(b"etag", f'"{validators.etag}"'.encode()), (b"accept-ranges", b"bytes")]
+        if encoding := content_encoding(named.name):
+            headers.append((b"content-encoding", encoding.encode()))
         if (date := last_modified_header(validators)) is not None:
             headers.append((b"last-modified", date.encode()))
         outcome = evaluate(scope["method"], _joined_headers(scope), validators, length)

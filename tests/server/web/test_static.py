@@ -200,6 +200,11 @@ def test_other_methods(site: Site, method: str) -> None:
         ("a.min.js.map", "application/json"),
         ("a.webmanifest", "application/manifest+json"),
         ("a.tar.gz", "application/gzip"),
+        ("a.js.gz", "text/javascript; charset=utf-8"),
+        ("a.wasm.br", "application/wasm"),
+        ("a.data.gz", "application/octet-stream"),
+        ("a.svgz", "image/svg+xml"),
+        ("gz", "application/octet-stream"),
         ("LICENSE", "application/octet-stream"),
         ("js", "application/octet-stream"),
         ("a.unknown", "application/octet-stream"),
@@ -209,6 +214,34 @@ def test_other_methods(site: Site, method: str) -> None:
 def test_types_are_those_of_no_machine(monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
     monkeypatch.setattr("mimetypes.guess_type", lambda *_: ("text/broken", None))
     assert content_type(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("a.js.gz", "gzip"), ("A.CSS.GZ", "gzip"), ("a.wasm.br", "br"), ("a.svgz", "gzip")]
+    + [(name, None) for name in ("a.tar.gz", "a.gz", "gz", "a.csv.gz", "a.js")],
+)
+def test_parts_of_pages_that_lie_there_compressed(site: Site, name: str, encoding: str | None) -> None:
+    site.write(name, b"x")
+    assert site.get(f"/s/{name}").headers.get("content-encoding") == encoding
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning", "says_utf8"),
+    [
+        ("a.html", b"<!doctype html><meta charset=windows-1251>", False),
+        ("a.html", b'<meta http-equiv=Content-Type content="text/html; charset=ISO-8859-1">', False),
+        ("a.html", b"<META CHARSET='utf-8'>", True),
+        ("a.html", b"<meta charset=utf8>", True),
+        ("a.html", b"<p>charset=latin1", True),
+        ("a.css", b'@charset "iso-8859-15";', False),
+        ("a.css", b'@charset "UTF-8";', True),
+        ("a.txt", b"\xff\xfea\0", False),
+    ],
+)
+def test_what_says_its_encoding_is_believed(site: Site, name: str, beginning: bytes, says_utf8: bool) -> None:
+    site.write(name, beginning)
+    assert ("utf-8" in site.get(f"/s/{name}").headers["content-type"]) == says_utf8
 
 
 @pytest.mark.parametrize("name", [b"caf\xc3\xa9.css", b"\xff\xfe.css", b"a b%20;?#&.css", b"new\nline.css"])
