@@ -68,6 +68,7 @@ class Banner:
     reload: bool = True
     keys: bool = False  # a person is at the keyboard
     is_loaded: bool = True  # False: a page tells why it is not
+    warns: bool = True  # that this is no server for production
 
 
 # --- what a terminal can ---
@@ -157,7 +158,8 @@ def banner(facts: Banner, style: Style = PLAIN) -> str:
     if not facts.is_loaded:
         then = "; a saved change loads it again" if facts.reload else ""
         lines.append(f"  {paint('not loaded yet:', Paint.WARNING)} the page tells why{then}")
-    lines.append(f"  {paint('for development only, not for production', Paint.FAINT)}")
+    if facts.warns:
+        lines.append(f"  {paint('for development only, not for production', Paint.FAINT)}")
     keys = ["r + Enter restarts"] if facts.reload else []
     if facts.keys:
         lines.append(f"  {paint(', '.join([*keys, 'Ctrl-C ends']), Paint.FAINT)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -101,6 +102,13 @@ def test_banner() -> None:
         "  r + Enter restarts, Ctrl-C ends"
     )
     assert without_color(banner(FACTS, COLOR)) == banner(FACTS)
+
+
+def test_who_knows_that_it_is_for_development_need_not_be_told() -> None:
+    lines = banner(FACTS).splitlines()
+    assert banner(dataclasses.replace(FACTS, warns=False)).splitlines() == [
+        line for line in lines if "not for production" not in line
+    ]
 
 
 def test_banner_of_the_little_that_is_known() -> None:

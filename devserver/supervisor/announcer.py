@@ -6,6 +6,7 @@ of the load that runs, since when, and whether the last one failed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -193,6 +194,7 @@ class Announcer:
                 reload=self._options.reload,
                 keys=self._console.has_keys,
                 is_loaded=loaded is not None,
+                warns=os.environ.get("DJANGO_RUNSERVER_HIDE_WARNING") != "true",  # who has read it says so (Django 5.2)
             )
         )
 
