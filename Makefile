@@ -141,7 +141,7 @@ clean: ## remove environments, caches and build results
 # Debian packages that the suite and the benchmarks use.
 .PHONY: debian-test debian-bench
 debian-test:
-	$(call debian,git:git tmux:tmux pg_ctlcluster:postgresql chromium:chromium)
+	$(call debian,git:git tmux:tmux pg_ctlcluster:postgresql redis-server:redis-server chromium:chromium)
 debian-bench:
 	$(call debian,wrk:wrk chromium:chromium)
 

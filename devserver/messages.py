@@ -134,6 +134,7 @@ class RefreshFiles(NamedTuple):
 
     paths: tuple[str, ...]
     number: int = 0  # of this refresh, counted over all servers
+    unread: tuple[str, ...] = ()  # nobody has read these: the app wants to hear of them (`LoadEnded.watched`)
 
 
 class PinJudged(NamedTuple):
@@ -199,6 +200,7 @@ class LoadEnded(NamedTuple):
     exclusive: tuple[str, ...] = ()  # what it holds that a second process could not: "port 5678", "lock on …"
     template_roots: tuple[str, ...] = ()
     static_roots: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()  # absolute globs: the app wants to hear of changes of these, read or not
     notices: tuple[str, ...] = ()  # one line each, for the terminal
 
 
@@ -237,6 +239,12 @@ class FilesRefreshed(NamedTuple):
     urls: tuple[str, ...]  # paths at which browsers know the files
     page: bool  # some are at none: pages were made from them
     number: int = 0
+
+
+class LoadWanted(NamedTuple):
+    """These files changed, and who watches them in the app did not deal with it: it wants to be loaded anew."""
+
+    paths: tuple[str, ...]
 
 
 class ExclusiveHeld(NamedTuple):
@@ -324,6 +332,7 @@ Message = (
     | ConnectionsHandedOver
     | StreamOpened
     | FilesRefreshed
+    | LoadWanted
     | ExclusiveHeld
     | TerminalWanted
     | TerminalReleased

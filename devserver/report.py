@@ -117,6 +117,14 @@ class RequestFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of what else is known: of the app, of what the request did."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]  # name and value; secrets hidden
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """What a beginner should do next; from `hints.py`."""
 
@@ -134,6 +142,7 @@ class Report:
     advice: tuple[Advice, ...] = ()
     stack: str = ""  # for DEATH and HANG: faulthandler's text
     request: RequestFacts | None = None
+    sheets: tuple[Sheet, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()  # ("Python", "3.12.1"), ("Django", "5.2")
     detail: str = ""  # a sentence below the title, where there is one
     id: str = ""  # by which a page asks for what was kept of it (`kept.py`); "" where nothing was

@@ -6,13 +6,17 @@ for it. Every method has a harmless default: an integration overrides what its f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from devserver.options import Options
+from devserver.report import Sheet
 from devserver.target import Target
+
+LogRequest = Callable[[str, str, int, int, float], None]
+"""Method, path with query, status (0: no answer), bytes of the body, seconds. Called on the loop: must not block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,11 @@ class Integrated:
     static: tuple[StaticMount, ...] = ()
     static_roots: tuple[Path, ...] = ()  # folders from which the framework sends files itself
     template_roots: tuple[Path, ...] = ()  # `files_changed` makes the next request see an edit below these
+    watched: tuple[str, ...] = ()  # absolute globs: `react` wants to hear of these files, read or not
     notices: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
+    log_request: LogRequest | None = None  # the user has said where lines about requests go
+    sheets: Callable[[], Sequence[Sheet]] | None = None  # what a page about an error tells of the app; in any thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,11 @@ class Integration(Protocol):
         """Templates or static files changed that restart nothing: forget what is cached of them."""
         return
 
+    def react(self, paths: Sequence[Path]) -> Collection[Path]:
+        """These files changed, which restart nothing or which `Integrated.watched` names: tell whoever wants to know. Those for
+        which the app has to be loaded anew, as nobody had another answer. In a thread of its own, after `files_changed`."""
+        return ()
+
     def request_ended(self) -> None:
         """A request's thread is done with it (close thread-bound resources)."""
         return
@@ -126,8 +138,11 @@ def integrate(app: object, chosen: Iterable[Integration], options: Options) -> I
         static=tuple(mount for one in found for mount in one.static),
         static_roots=_distinct(root for one in found for root in one.static_roots),
         template_roots=_distinct(root for one in found for root in one.template_roots),
+        watched=tuple(dict.fromkeys(glob for one in found for glob in one.watched)),
         notices=tuple(notice for one in found for notice in one.notices),
         versions=tuple(version for one in found for version in one.versions),
+        log_request=next((one.log_request for one in found if one.log_request is not None), None),
+        sheets=next((one.sheets for one in found if one.sheets is not None), None),
     )
 
 

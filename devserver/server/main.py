@@ -14,8 +14,9 @@ import io
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +33,7 @@ from devserver.messages import (
     Interface,
     LoadEnded,
     LoadFailed,
+    LoadWanted,
     Message,
     Noticed,
     OutputLeft,
@@ -51,7 +53,7 @@ from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.browsers import Browsers
 from devserver.server.checks import Checks
 from devserver.server.deferred import ours_first
-from devserver.server.integration import Integrated, Integration, StaticMount, applicable, integrate
+from devserver.server.integration import Integrated, Integration, LogRequest, StaticMount, applicable, integrate
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.freezing import Freezer
@@ -345,7 +347,7 @@ class ServerProcess:
             answer=self._reporting.answer,
             errors=self._reporting.api,
             kept=self._reporting.kept,
-            write_request=self._request_writer() if self._options.access_log else None,
+            write_request=(app.integrated.log_request or self._request_writer()) if self._options.access_log else None,
             on_static_sent=self._browsers.static_sent,
             framework_errors=self._options.framework_errors,
             stream_opened=self._browsers.stream_opened,
@@ -360,7 +362,7 @@ class ServerProcess:
             return []
         return [*(parse_static_option(text, Path.cwd()) for text in self._options.static), *app.integrated.static]
 
-    def _request_writer(self) -> Callable[[str, str, int, int, float], None]:
+    def _request_writer(self) -> LogRequest:
         lines, style = self._lines, self._style
         assert lines is not None
         now = time.time
@@ -388,6 +390,7 @@ class ServerProcess:
                 exclusive=exclusive,
                 template_roots=tuple(str(root) for root in app.integrated.template_roots),
                 static_roots=tuple(str(root) for root in app.integrated.static_roots),
+                watched=app.integrated.watched,
                 notices=app.integrated.notices,
             )
         )
@@ -451,12 +454,24 @@ class ServerProcess:
                     self._engine.adopt(fd, read.encode("latin-1"))
             case Drain(grace_s=grace_s):
                 self._drain(grace_s)
-            case RefreshFiles(paths=paths, number=number):
+            case RefreshFiles(paths=paths, number=number, unread=unread):
                 for integration in self._applicable:
                     integration.files_changed([Path(path) for path in paths])
-                self._browsers.refreshed(paths, number)
+                if paths:
+                    self._browsers.refreshed(paths, number)
+                threading.Thread(target=self._react, args=((*paths, *unread),), daemon=True).start()
             case _:
                 raise AssertionError(f"not for a server: {message}")
+
+    def _react(self, changed: Sequence[str]) -> None:
+        paths = [Path(path) for path in changed]
+        try:
+            unanswered = {str(path) for integration in self._applicable for path in integration.react(paths)}
+        except Exception as error:
+            self._reporting.show(self._reporting.make(error, Occasion.BACKGROUND, detail="when files had changed"))
+            return
+        if wanting := tuple(path for path in changed if path in unanswered):
+            self._send(LoadWanted(wanting))
 
     def _drain(self, grace_s: float) -> None:
         assert self._engine is not None

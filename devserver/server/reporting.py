@@ -10,10 +10,10 @@ import dataclasses
 import shutil
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from devserver.messages import Configure, EditorWanted, Message, PinJudged, PinTried, PinWanted
-from devserver.report import Occasion, Report
+from devserver.report import Occasion, Report, Sheet
 from devserver.server.asgi import Scope, Send
 from devserver.server.integration import Integrated
 from devserver.server.web import reports
@@ -35,6 +35,7 @@ class Reporting:
         self._style = configure.error_style
         self._send = send
         self._versions: tuple[tuple[str, str], ...] = ()
+        self._sheets: Callable[[], Sequence[Sheet]] | None = None
         self._pins_tried: deque[asyncio.Future[PinJudged]] = deque()
         self.edition: Callable[[], Edition] = Edition
         self.lines: LineWriter | None = None
@@ -55,6 +56,7 @@ class Reporting:
     def app_is_known(self, integrated: Integrated) -> None:
         """From now on reports name the framework and its version."""
         self._versions = integrated.versions
+        self._sheets = integrated.sheets
         self.api.framework = integrated.name
 
     def make(
@@ -76,6 +78,7 @@ class Reporting:
             versions=self._versions,
             target=self._target.label,
             detail=detail,
+            sheets=self._sheets,
             kept=self.kept,
         )
 

@@ -8,30 +8,42 @@ takes nothing, for nobody would look into it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from contextvars import Context, ContextVar, copy_context
+from typing import NamedTuple
 
+MAX_QUERIES = 100
+"""Of what a request asked of databases, so much is kept: the last."""
 MAX_CHAIN = 32
 """Errors that are followed from one to what led to it: a chain can be a ring."""
+
+
+class Query(NamedTuple):
+    """Of a database."""
+
+    text: str
+    seconds: float
 
 
 class Slot:
     """What one request's framework kept to itself."""
 
-    __slots__ = ("context", "error", "if_failed", "is_open", "is_replaceable", "session")
+    __slots__ = ("context", "error", "if_failed", "is_open", "is_replaceable", "queries", "session")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.is_replaceable = False  # the framework's answer to it; else that is what the user wrote
         self.if_failed = False  # it is none if the answer is below 500
         self.session: Mapping[str, object] | None = None  # where the framework has one, and the request has loaded it
+        self.queries: deque[Query] | None = None
         self.context: Context | None = None  # as it was when the framework told: it has the request at hand
         self.is_open = True
 
     def close(self) -> None:
         """The request is over. What was in it is let go of: its frames hold much."""
         self.is_open = False
-        self.error = self.session = self.context = None
+        self.error = self.session = self.context = self.queries = None
 
 
 current: ContextVar[Slot | None] = ContextVar("devserver_swallowed", default=None)
@@ -61,6 +73,15 @@ def swallowed(
         slot.session = session
         slot.context = copy_context()
     return led_to(error, slot.error)
+
+
+def queried(text: str, seconds: float) -> None:
+    """The request of this context has asked a database for this."""
+    slot = current.get()
+    if slot is not None and slot.is_open:
+        if slot.queries is None:
+            slot.queries = deque(maxlen=MAX_QUERIES)
+        slot.queries.append(Query(text, seconds))
 
 
 def is_reported(error: BaseException) -> bool:

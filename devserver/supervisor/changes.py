@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
 
 from devserver.options import Options
 from devserver.readset import (
@@ -31,7 +33,7 @@ from devserver.readset import (
     verify_all,
 )
 from devserver.signatures import ABSENT
-from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.ignore import IgnoreRules, Pattern
 from devserver.supervisor.installed import PATIENCE_S, quiet_in_s, read_installed
 from devserver.supervisor.plan import Decision, Nothing, Refresh, Resume, Rules, decide, is_written
 from devserver.supervisor.tree import ServerRecord
@@ -122,7 +124,7 @@ class Changes:
             return
         chain = self._chain(replaced)
         decision = decide(verify_all(chain, signer=self._signer), chain, Rules(excluded=self._is_excluded))
-        if not isinstance(decision, Nothing):
+        if not isinstance(decision, Nothing) and decision.paths:
             self._decided(Refresh(decision.paths, css_only=False))
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:
@@ -132,7 +134,13 @@ class Changes:
             return
         touched = {*paths, *self._unfinished}
         self._recent |= dict.fromkeys(touched, time.monotonic())
-        changes = observe(touched, self._chain(record), signer=self._signer, included=self._ignored.includes_file)
+        watched = _watched(record)
+        changes = observe(
+            touched,
+            self._chain(record),
+            signer=self._signer,
+            included=lambda path: self._ignored.includes_file(path) or watched(path),
+        )
         changes = tuple(change for change in changes if self._unread.get(change.path) != change.signature)
         if rescan:
             changes = tuple(dict.fromkeys((*changes, *verify_all(self._chain(record), signer=self._signer))))
@@ -194,6 +202,7 @@ class Changes:
             template_roots=record.loaded.template_roots if record.loaded else (),
             static_roots=record.loaded.static_roots if record.loaded else (),
             included=self._ignored.includes_file,
+            watched=_watched(record),
             excluded=self._is_excluded,
         )
         changes = self._complete(changes)
@@ -270,3 +279,14 @@ class Changes:
     def _look_again(self) -> None:
         if self._unfinished:
             self.seen((), rescan=False)
+
+
+def _watched(record: ServerRecord) -> Callable[[str], bool]:
+    """Whether the app that this server has loaded wants to hear of a file."""
+    patterns = _patterns(record.loaded.watched) if record.loaded else ()
+    return lambda path: any(pattern.matches(path, folder=False) for pattern in patterns)
+
+
+@cache
+def _patterns(globs: tuple[str, ...]) -> tuple[Pattern, ...]:
+    return tuple(Pattern.parse(glob, Path("/")) for glob in globs)

@@ -49,6 +49,7 @@ class KillServer:
 class Refresh:
     server: int
     paths: tuple[str, ...]
+    unread: tuple[str, ...] = ()  # not for browsers: the app wants to hear of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class RestartDecided:
 @dataclass(frozen=True, slots=True)
 class RefreshDecided:
     paths: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

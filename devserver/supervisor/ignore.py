@@ -7,6 +7,7 @@ have not walked); a folder that was asked for by name, a root, is never put to t
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -77,6 +78,18 @@ class Pattern:
         # A file is meant by a glob for folders if the folder around it is.
         subject = path if folder or not self.folders_only else above
         return self.expression.fullmatch(subject) is not None
+
+
+def fixed_part(glob: str) -> str:
+    """The file or folder at which whoever looks for an absolute glob begins. What is escaped in it is text."""
+    parts = glob.split("/")
+    fixed = list(itertools.takewhile(lambda part: not has_magic(part), parts))
+    return "/".join(re.sub(r"\[([*?[])\]", r"\1", part) for part in fixed) or "/"
+
+
+def has_magic(part: str) -> bool:
+    """Does this part of a glob stand for more than one name?"""
+    return re.search(r"[*?[]", re.sub(r"\[[*?[]\]", "", part)) is not None
 
 
 def _path_expression(path: str, base: Path) -> str:

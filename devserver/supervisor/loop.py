@@ -31,7 +31,7 @@ from devserver.supervisor.announcer import Announcer, shown, user_roots
 from devserver.supervisor.browsers import Browsers
 from devserver.supervisor.changes import Changes
 from devserver.supervisor.console import Console, Key
-from devserver.supervisor.ignore import IgnoreRules
+from devserver.supervisor.ignore import IgnoreRules, fixed_part
 from devserver.supervisor.installed import installed_folders
 from devserver.supervisor.launches import Launches
 from devserver.supervisor.listener import Listener, bind
@@ -138,6 +138,7 @@ class Supervisor:
             judge_pin=self._judge_pin,
             on_stream=self._browsers.opened,
             on_refreshed=lambda news: self._browsers.refreshed(news.urls, news.number, page=news.page),
+            on_load_wanted=self._load_wanted,
         )
         self._tree.listen_on(listener.sockets)
 
@@ -355,6 +356,10 @@ class Supervisor:
             self._changes.seen(batch.paths, rescan=batch.rescan)
 
     def _happened(self, event: events.Event) -> None:
+        if isinstance(event, events.Loaded) and self._watcher is not None:
+            record = self._tree.servers[event.server]
+            if record.loaded is not None and record.loaded.watched:
+                self._watcher.watch_also(map(fixed_part, record.loaded.watched))
         if isinstance(event, events.LoadRaised):
             self._changes.when_saved(lambda: self._events.append(event))
         else:
@@ -391,10 +396,11 @@ class Supervisor:
         match decision:
             case Nothing():
                 return
-            case Refresh(paths=paths):
+            case Refresh(paths=paths, unread=unread):
                 self._pace.in_use()
-                self._announcer.refreshed(paths)
-                self._events.append(events.RefreshDecided(tuple(paths)))
+                if paths:
+                    self._announcer.refreshed(paths)
+                self._events.append(events.RefreshDecided(paths, unread))
             case Resume(checkpoint=position, paths=paths):
                 self._because(shown(paths), "changed")
                 self._events.append(events.ResumeDecided(position))
@@ -403,6 +409,12 @@ class Supervisor:
                 self._events.append(events.RestartDecided())
             case _:
                 assert_never(decision)
+
+    def _load_wanted(self, server: ServerRecord, paths: Sequence[str]) -> None:
+        """What the app watches has changed, and it has no other answer."""
+        if server is self._current_record():
+            self._because(shown(paths), "changed")
+            self._events.append(events.ResumeDecided())
 
     def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:
         self._pace.in_use()
@@ -435,9 +447,9 @@ class Supervisor:
                 tree.let_drain(number, self._options.grace)
             case commands.KillServer(server=number):
                 tree.kill(number)
-            case commands.Refresh(server=number, paths=paths):
-                self._browsers.refreshes += 1
-                tree.refresh(number, paths, self._browsers.refreshes)
+            case commands.Refresh(server=number, paths=paths, unread=unread):
+                self._browsers.refreshes += bool(paths)
+                tree.refresh(number, paths, unread, self._browsers.refreshes)
             case commands.TellBrowsers(generation=generation):
                 self._browsers.newest(self._first_run + generation)
             case commands.StartTimer(timer=timer, server=number, seconds=seconds):

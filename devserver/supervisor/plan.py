@@ -2,7 +2,8 @@
 
 Runs in the supervisor. Pure: all that was looked at on the disk is in the changes. Rules that hold:
 
-- A file that no process has read never restarts anything, unless the user named it (`--reload-include`).
+- A file that no process has read never restarts anything, unless the user named it (`--reload-include`), or the app watches it and
+  asks for a restart when it hears of the change.
 - A file that was read resumes from the deepest checkpoint that had not read it; what the root has read restarts.
 - Static files, and what a framework read below template and static roots while serving, refresh the browsers. What the user's own
   code read there may live on in its caches: it resumes.
@@ -39,6 +40,7 @@ class Rules:
     template_roots: tuple[str, ...] = ()
     static_roots: tuple[str, ...] = ()
     included: Callable[[str], bool] = _never  # --reload-include
+    watched: Callable[[str], bool] = _never  # by the app: it says what a change means
     excluded: Callable[[str], bool] = _never  # --reload-exclude and the ignore rules
 
 
@@ -49,10 +51,11 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """No process ends: the server forgets what it holds of `paths`, the browsers load again."""
+    """No process ends: the server forgets what it holds of `paths`, the browsers load them again."""
 
     paths: tuple[str, ...]
     css_only: bool  # style sheets can be exchanged without a new page
+    unread: tuple[str, ...] = ()  # nobody has read these, so no browser shows them: the app wants to hear of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class _Weight:
 
     resume: int | None = None
     refresh: bool = False
+    tell: bool = False
     holds: int | None = None  # no reason to resume, but checkpoints from here on hold an old state
 
 
@@ -96,6 +100,7 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
     deepest = len(chain) - 2
     resumes: list[str] = []
     refreshes: list[str] = []
+    told: list[str] = []
     for change in changes:
         if change.aspect is not Aspect.INSTALLED and rules.excluded(change.shown):
             continue
@@ -105,6 +110,8 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
             deepest = min(deepest, weight.resume - 1)
         elif weight.refresh:
             refreshes.append(change.shown)
+        elif weight.tell:
+            told.append(change.shown)
         elif weight.holds is not None:
             deepest = min(deepest, weight.holds - 1)
             if recheck:
@@ -114,9 +121,10 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
         if deepest < 0:
             return Restart(paths, "in a fresh interpreter")
         return Resume(deepest, paths)
-    if refreshes:
+    if refreshes or told:
         paths = tuple(dict.fromkeys(refreshes))
-        return Refresh(paths, css_only=all(path.lower().endswith(".css") for path in paths))
+        css_only = bool(paths) and all(path.lower().endswith(".css") for path in paths)
+        return Refresh(paths, css_only, unread=tuple(dict.fromkeys(told)))
     return Nothing()
 
 
@@ -124,7 +132,7 @@ def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:
     reads = [read for process in chain for read in process.reads_of(change.path)]
     if not reads:
         # Who names it knows that it matters, but not to which part of the load.
-        return _Weight(resume=1) if rules.included(change.path) else _WEIGHTLESS
+        return _Weight(resume=1) if rules.included(change.path) else _Weight(tell=rules.watched(change.path))
     aspect = [read for read in reads if read.kind.aspect is change.aspect]
     match change.aspect:
         case Aspect.CONTENT:

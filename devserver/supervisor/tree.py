@@ -33,6 +33,7 @@ from devserver.messages import (
     KillServer,
     LoadEnded,
     LoadFailed,
+    LoadWanted,
     Message,
     Noticed,
     OutputLeft,
@@ -121,6 +122,7 @@ class Tree:
         judge_pin: Callable[[str], PinJudged],
         on_stream: Callable[[int], None],
         on_refreshed: Callable[[FilesRefreshed], None],
+        on_load_wanted: Callable[[ServerRecord, Sequence[str]], None],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -132,6 +134,7 @@ class Tree:
         self._judge_pin = judge_pin
         self._on_stream = on_stream
         self._on_refreshed = on_refreshed
+        self._on_load_wanted = on_load_wanted
         self._noticed: set[str] = set()
         self._on_report = on_report
         self._on_checks = on_checks
@@ -236,9 +239,9 @@ class Tree:
                 self._accepting = None
             server.parent.channel.send(KillServer(number))
 
-    def refresh(self, number: int, paths: tuple[str, ...], refresh: int) -> None:
+    def refresh(self, number: int, paths: tuple[str, ...], unread: tuple[str, ...], refresh: int) -> None:
         if server := self.servers.get(number):
-            server.channel.send(RefreshFiles(paths, refresh))
+            server.channel.send(RefreshFiles(paths, refresh, unread))
 
     def ask_for_stack(self, number: int) -> None:
         """Have the process write its stacks into its stack file."""
@@ -413,6 +416,8 @@ class Tree:
                     self._on_stream(fd)
             case FilesRefreshed():
                 self._on_refreshed(message)
+            case LoadWanted(paths=paths):
+                self._on_load_wanted(server, paths)
             case Noticed(text=text, warning=warning, once=once):
                 if not once or text not in self._noticed:
                     self._notice(text, warning)

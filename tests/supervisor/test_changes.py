@@ -485,3 +485,16 @@ def test_a_fresh_interpreter_has_what_is_there(installing: Desk, site: Site) -> 
     assert installing.sees(path) == RESTART
     installing.changes.root_begins()
     assert installing.sees(path, rescan=True) == []
+
+
+def test_what_the_app_watches_is_told_once_for_each_state(desk: Desk) -> None:
+    path = desk.write("a.md", "one")
+    assert desk.sees(path) == []
+    assert desk.server is not None
+    desk.server.loaded = LoadEnded("x", Interface.WSGI, 1, 1.0, watched=(f"{desk.folder}/**/*.md",))
+    told = [Refresh((), css_only=False, unread=(path,))]
+    assert desk.sees(path) == told
+    assert desk.sees(path) == []
+    desk.write("a.md", "two")
+    assert desk.sees(path) == told
+    assert desk.sees(desk.write("b.txt", "one")) == []

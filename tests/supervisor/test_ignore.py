@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devserver.errors import UsageError
-from devserver.supervisor.ignore import IgnoreRules, folders_between
+from devserver.supervisor.ignore import IgnoreRules, fixed_part, folders_between
 
 BASE = Path("/srv/site")
 DEFAULTS = IgnoreRules()
@@ -210,3 +210,18 @@ def test_a_name_without_wildcards_matches_itself_only(name: str) -> None:
     excluded = rules(exclude=(name,))
     assert excluded.ignores_file(f"/srv/site/{name}")
     assert not excluded.ignores_file(f"/srv/site/{name}_") or DEFAULTS.ignores_file(f"/srv/site/{name}_")
+
+
+@pytest.mark.parametrize(
+    ("glob", "fixed"),
+    [
+        ("/a/b/**/*.md", "/a/b"),
+        ("/a/b/c.toml", "/a/b/c.toml"),
+        ("/a/*/b", "/a"),
+        ("/a [[]1]/[?]/*.txt", "/a [1]/?"),
+        ("/a/[ab]c/d", "/a"),
+        ("/**/*.md", "/"),
+    ],
+)
+def test_where_whoever_looks_for_a_glob_begins(glob: str, fixed: str) -> None:
+    assert fixed_part(glob) == fixed

@@ -46,6 +46,8 @@ def of(decision: Decision) -> str:
     match decision:
         case Nothing():
             return "nothing"
+        case Refresh(paths=(), unread=(_, *_)):
+            return "tell"
         case Refresh(css_only=css_only):
             return "css" if css_only else "page"
         case Resume(checkpoint=checkpoint):
@@ -445,6 +447,23 @@ TABLE: list[tuple[str, list[Read], list[Change], Rules, str]] = [
         Rules(excluded=lambda path: path.startswith("/real/")),
         "nothing",
     ),
+    ("watched by the app", [], [change()], Rules(watched=lambda _path: True), "tell"),
+    ("watched and read", [read(SOURCE)], [change()], Rules(watched=lambda _path: True), "resume 0"),
+    (
+        "watched, and another one read",
+        [read(STATIC)],
+        [change(), change("/app/w")],
+        Rules(watched=lambda _path: True),
+        "page",
+    ),
+    (
+        "watched and included",
+        [],
+        [change()],
+        Rules(watched=lambda _path: True, included=lambda _path: True),
+        "resume 0",
+    ),
+    ("watched and excluded", [], [change()], Rules(watched=lambda _path: True, excluded=lambda _path: True), "nothing"),
     ("excluded beats included", [], [change()], Rules(included=lambda _p: True, excluded=lambda _p: True), "nothing"),
 ]
 
@@ -461,6 +480,8 @@ def test_the_shown_paths() -> None:
     processes = chain(read(SOURCE), read(STATIC, "/app/s.css"))
     assert decide(changes, processes, Rules()) == Resume(0, ("/real/app.py",))
     assert decide(changes[2:], processes, Rules()) == Refresh(("/app/s.css",), css_only=True)
+    watched = Rules(watched=lambda _path: True)
+    assert decide(changes[2:], processes, watched) == Refresh(("/app/s.css",), css_only=True, unread=("/app/unread",))
 
 
 def test_a_restart_says_why() -> None:

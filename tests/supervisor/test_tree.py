@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,7 @@ class Grove:
         self.events: list[events.Event] = []
         self.streams: list[int] = []
         self.refreshed: list[FilesRefreshed] = []
+        self.wanted: list[tuple[int, Sequence[str]]] = []
         self.noticed: list[str] = []
         self.checked: list[ChecksEnded] = []
         ours, theirs = socket_pair()
@@ -85,6 +86,7 @@ class Grove:
             show_pin=lambda: None,
             on_stream=self.streams.append,
             on_refreshed=self.refreshed.append,
+            on_load_wanted=lambda server, paths: self.wanted.append((server.number, paths)),
             judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
             on_checks=self.checked.append,

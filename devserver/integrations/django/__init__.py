@@ -10,10 +10,11 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from pathlib import Path
 
-from devserver.integrations.django import errors, templates
+from devserver.integrations.django import errors, sheets, templates
+from devserver.integrations.django.requestlog import request_log
 from devserver.integrations.django.staticfiles import static_files
 from devserver.integrations.django.targets import named_app
 from devserver.integrations.releases import release_of, titled
@@ -50,6 +51,7 @@ class DjangoIntegration(Integration):
         from django.urls import get_resolver
 
         errors.listen()
+        sheets.listen()
         # The URLconf comes last: it imports the views, which change most, and what was built before need not be built again.
         template_roots = tuple(dict.fromkeys((*templates.template_folders(), *templates.catalog_folders())))
         _import_late_modules(sys.modules)
@@ -60,6 +62,9 @@ class DjangoIntegration(Integration):
             resolver.reverse_dict  # noqa: B018 (populates it)
         if not settings.DEBUG and not settings.ALLOWED_HOSTS:
             notices = (*notices, "DEBUG is False and ALLOWED_HOSTS is empty: Django answers every request with 400")
+        from devserver.integrations.django import signals
+
+        watched = signals.started((*template_roots, *static_roots))
         version = release_of("django")
         channels = release_of("channels")
         return Integrated(
@@ -67,7 +72,10 @@ class DjangoIntegration(Integration):
             static=(mount,) if mount else (),
             static_roots=static_roots,
             template_roots=template_roots,
+            watched=watched,
             notices=notices,
+            log_request=request_log(),
+            sheets=sheets.settings_sheet,
             versions=(("Django", version), *([("Channels", channels)] if channels else [])),
         )
 
@@ -90,6 +98,11 @@ class DjangoIntegration(Integration):
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         templates.forget(paths)
+
+    def react(self, paths: Sequence[Path]) -> Collection[Path]:
+        from devserver.integrations.django import signals
+
+        return signals.changed(paths)
 
 
 def _import_late_modules(modules: Container[str]) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from devserver.report import Occasion, Report
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
 from devserver.server.deferred import ours_first
-from devserver.server.swallowed import Slot, current, led_to
+from devserver.server.swallowed import Query, Slot, current, led_to
 from devserver.server.web.aside import Job
 from devserver.server.web.held import HeldAnswer, is_last
 from devserver.server.web.kept import KeptError, KeptErrors
@@ -29,6 +29,7 @@ class Brought(NamedTuple):
 
     body: bytes = b""  # from its beginning, of a form or of JSON
     session: Mapping[str, object] | None = None
+    queries: tuple[Query, ...] = ()
     context: contextvars.Context | None = None  # in which the framework had the request at hand
     media_type: str = ""  # as what the client gets a report
 
@@ -123,7 +124,8 @@ class ErrorCapture:
             is_late = held is None and request.is_complete and error is raised
             occasion = Occasion.BACKGROUND if is_late else Occasion.REQUEST
             context = request.context if error is request.error else None
-            brought = Brought(bytes(request.body or b""), request.session, context, media_type)
+            queries = tuple(request.queries or ())
+            brought = Brought(bytes(request.body or b""), request.session, queries, context, media_type)
             made = await self._report(error, occasion, scope, brought)
             report = report or made
         if held is not None:

@@ -162,6 +162,7 @@ def _html(report: Report, *, edition: Edition, reload: bool, tools: Tools) -> st
         "stack": report.stack,
         "stack_open": not any(error.frames for error in report.errors),
         "request": _request(report),
+        "sheets": [{"title": sheet.title, "rows": _rows(sheet.rows)} for sheet in report.sheets],
         "text_report": report_text(report, Style(width=TEXT_WIDTH)),
         "versions": [{"name": name, "version": version} for name, version in report.versions],
     }
@@ -196,12 +197,12 @@ def _request(report: Report) -> Mapping[str, object] | None:
     return {
         "method": request.method,
         "target": urlsplit(request.url).path,
-        "groups": [
-            {"group": title, "rows": [{"name": name, "value": value} for name, value in rows]}
-            for title, rows in groups
-            if rows
-        ],
+        "groups": [{"group": title, "rows": _rows(rows)} for title, rows in groups if rows],
     }
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> Sequence[Mapping[str, str]]:
+    return [{"name": name, "value": value} for name, value in rows]
 
 
 def _errors(report: Report) -> Iterator[Mapping[str, object]]:

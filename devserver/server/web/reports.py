@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from devserver.report import Occasion, Report
+from devserver.report import Occasion, Report, Sheet
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
 from devserver.server.web.aside import in_thread
@@ -33,12 +33,13 @@ def make_report(
     versions: Sequence[tuple[str, str]] = (),
     target: str,
     detail: str = "",
+    sheets: Callable[[], Sequence[Sheet]] | None = None,
     kept: KeptErrors,
 ) -> Report:
     """The report of a live exception, kept if it has a page.
 
-    `scope`, `brought`: of the request that it happened in, if there was one; `detail`: where else it happened. Variables are
-    for those who see them: their reprs run the user's code.
+    `scope`, `brought`: of the request that it happened in, if there was one; `detail`: where else it happened. Variables, and what
+    `sheets` tells of the app, are for those who see them: their reprs run the user's code.
     """
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
@@ -54,12 +55,22 @@ def make_report(
             target=target,
             with_variables=has_page or brought.media_type == "application/json",
         )
+        if has_page and scope is not None:
+            tables = (*request_facts.queries_sheet(brought.queries), *(_of_the_app(sheets) if sheets else ()))
+            examined.report = dataclasses.replace(examined.report, sheets=tables)
     if detail:
         examined.report = dataclasses.replace(examined.report, detail=detail)
     if has_page:
         examined.context = contextvars.copy_context()
         kept.keep(examined)
     return examined.report
+
+
+def _of_the_app(sheets: Callable[[], Sequence[Sheet]]) -> Sequence[Sheet]:
+    try:
+        return sheets()
+    except Exception:  # it asks the user's code, in the middle of an error of the user's
+        return ()
 
 
 def text(report: Report, style: Style, *, full: bool) -> str:

@@ -7,7 +7,8 @@ or a framework put into the scope, makes this raise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
 from urllib.parse import parse_qsl, quote, unquote_plus
@@ -16,12 +17,15 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.http import parse_cookie
 
-from devserver.report import RequestFacts
-from devserver.server.web.reprs import HIDDEN, is_secret, named_repr, shortened
+from devserver.report import RequestFacts, Sheet
+from devserver.server.swallowed import MAX_QUERIES, Query
+from devserver.server.web.reprs import HIDDEN, is_secret, named_repr, shortened, without_secrets
 
 MAX_VALUE = 1_000
 MAX_FIELDS = 100
 MAX_BODY = 10_000
+MAX_QUERY = 2_000
+_HASH = re.compile(r"'(?:pbkdf2|argon2|bcrypt|scrypt)[^']*'")
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 """Media types of bodies whose fields are shown."""
 
@@ -51,6 +55,24 @@ def request_facts(
         cookies=_fields(_cookies(header(scope, b"cookie"))),
         session=_session(scope.get("session") if session is None else session),
     )
+
+
+def queries_sheet(queries: Sequence[Query]) -> tuple[Sheet, ...]:
+    """What the request asked of databases, the latest last; none if it did not."""
+    if not queries:
+        return ()
+    total = sum(query.seconds for query in queries)
+    rows = tuple(
+        (_ms(query.seconds), without_secrets(_HASH.sub(f"'{HIDDEN}'", shortened(query.text, MAX_QUERY))))
+        for query in queries
+    )
+    more = f"the last {len(queries)}" if len(queries) == MAX_QUERIES else str(len(queries))
+    title = f"Database: {more} quer{'y' if len(queries) == 1 else 'ies'}, {_ms(total)}"
+    return (Sheet(title, rows),)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else "< 1 ms"
 
 
 def header(scope: Mapping[str, object], name: bytes) -> str:

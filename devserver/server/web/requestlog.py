@@ -6,19 +6,16 @@ The line is written after the answer went to the connection, so no request waits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from devserver.server.asgi import ASGIApp, Event, Receive, Scope, Send
+from devserver.server.integration import LogRequest
 from devserver.server.web.access import PREFIX
-
-WriteRequest = Callable[[str, str, int, int, float], None]
-"""(method, path with query, status or 0 if there was no answer, bytes of the body, seconds)"""
 
 
 class RequestLog:
     """Outermost middleware: sees every answer, those of the other middlewares too."""
 
-    def __init__(self, app: ASGIApp, write: WriteRequest) -> None:
+    def __init__(self, app: ASGIApp, write: LogRequest) -> None:
         self._app = app
         self._write = write
 

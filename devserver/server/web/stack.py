@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from devserver.report import Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.deferred import ours_first
-from devserver.server.integration import StaticMount
+from devserver.server.integration import LogRequest, StaticMount
 from devserver.server.web.capture import AnswerReport, ErrorCapture, MakeReport
 from devserver.server.web.error_api import ErrorAPI
 from devserver.server.web.hosts import HostCheck, HostCheckMiddleware
 from devserver.server.web.internal import InternalPages
 from devserver.server.web.kept import KeptErrors
-from devserver.server.web.requestlog import RequestLog, WriteRequest
+from devserver.server.web.requestlog import RequestLog
 from devserver.server.web.streams import EventStreams
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def build(
     make_report: MakeReport,
     show: Callable[[Report], None],
     answer: AnswerReport,
-    write_request: WriteRequest | None,
+    write_request: LogRequest | None,
     errors: ErrorAPI,
     on_static_sent: Callable[[Path, str], None] | None = None,
     kept: KeptErrors | None = None,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, SourceLine
+from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, Sheet, SourceLine
 from devserver.server.web.client import Edition, client_source
 from devserver.server.web.pages import MAX_OPEN_FRAMES, MediaType, Page, negotiate, render
 
@@ -196,6 +196,7 @@ def test_json() -> None:
             "cookies": [],
             "session": [],
         },
+        "sheets": [],
         "versions": [["Python", "3.12.1"], ["Django", "5.2"]],
     }
 
@@ -290,6 +291,12 @@ def test_all_that_there_is_to_say() -> None:
     ):
         assert part in outline.text, part
     assert [text for tag, text in outline.elements if tag == "h1"]
+
+
+def test_sheets_stand_below_the_request() -> None:
+    sheets = (Sheet("Settings", (("DEBUG", "True"),)), Sheet("Queries", (("1 ms", "SELECT 1"),)))
+    text = page(dataclasses.replace(report(), sheets=sheets)).text
+    assert re.search(r"Request: GET.*Settings\s+DEBUGTrue\s+Queries\s+1 msSELECT 1\s+As text", text, re.DOTALL)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_only_what_its_policy_allows() -> None:
@@ -401,6 +408,7 @@ def hostile(text: str) -> Report:
         advice=(Advice(text, text),),
         stack=text,
         request=RequestFacts(text, text, text, text, ((text, text),)),
+        sheets=(Sheet(text, ((text, text),)),),
         versions=((text, text),),
         detail=text,
     )

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devserver.server.swallowed import MAX_QUERIES, Query
 from devserver.server.web.reprs import HIDDEN
-from devserver.server.web.request_facts import MAX_FIELDS, header, request_facts
+from devserver.server.web.request_facts import MAX_FIELDS, MAX_QUERY, header, queries_sheet, request_facts
 
 SCOPE: dict[str, object] = {
     "type": "http",
@@ -46,6 +47,27 @@ def test_request_facts() -> None:
 def test_request_facts_of_next_to_nothing() -> None:
     facts = request_facts({"type": "websocket", "path": "/é"})
     assert (facts.method, facts.url, facts.client, facts.headers) == ("WEBSOCKET", "http:///%C3%A9", "", ())
+
+
+def test_queries() -> None:
+    assert queries_sheet(()) == ()
+    (sheet,) = queries_sheet(
+        (
+            Query("SELECT 1", 0.0004),
+            Query("UPDATE a SET password = 'plain'", 0.0123),
+            Query("INSERT INTO u VALUES ('pbkdf2_sha256$1$a$b', 'x')", 1.0),
+        )
+    )
+    assert sheet.title == "Database: 3 queries, 1013 ms"
+    assert sheet.rows == (
+        ("< 1 ms", "SELECT 1"),
+        ("12 ms", f"UPDATE a SET password = {HIDDEN}"),
+        ("1000 ms", f"INSERT INTO u VALUES ('{HIDDEN}', 'x')"),
+    )
+    many = queries_sheet([Query("SELECT " + "x" * 9000, 0.0)] * MAX_QUERIES)
+    assert many[0].title == f"Database: the last {MAX_QUERIES} queries, < 1 ms"
+    assert len(many[0].rows[0][1]) == MAX_QUERY
+    assert queries_sheet([Query("SELECT 1", 0.002)])[0].title == "Database: 1 query, 2 ms"
 
 
 def test_header() -> None:
