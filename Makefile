@@ -46,7 +46,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.run-installed ## serve the example Django project with reload (makes the environment first)
@@ -60,6 +60,16 @@ test: debian-test $(VENV)/.dev-installed ## install all that the tests need, the
 .PHONY: test-whole
 test-whole: debian-test $(VENV)/.dev-installed ## the e2e tests with whole loads in place of checkpoints
 	DEVSERVER_CHECKPOINTS=0 $(TESTED) -m $(SUITE) tests/e2e $(ARGS)
+
+DJANGO_TESTS := $(addprefix tests/,integrations/test_django.py integrations/test_runserver.py $(addprefix e2e/test_,django.py \
+	django_checks.py like_runserver.py manage_py.py channels.py frameworks.py framework_errors.py reload_frameworks.py \
+	checkpoint_databases.py))
+
+.PHONY: test-oldest
+test-oldest: ## the tests about Django with the oldest Django, 4.2, in an environment of their own (Python 3.11 or 3.12)
+	@$(MAKE) debian-test .venv-oldest/.dev-installed VENV=.venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet 'django>=4.2,<4.3'
+	env -u PYTHONDONTWRITEBYTECODE .venv-oldest/bin/python -m $(SUITE) $(DJANGO_TESTS) $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev-installed ## random projects and edits against a fresh start: STEPS=20000, SEED=… repeats, ARGS="-- --no-checkpoints"
@@ -77,7 +87,8 @@ coverage: debian-test $(VENV)/.dev-installed ## the suite with branch coverage o
 
 .PHONY: test-all
 test-all: export DEVSERVER_SITES := all
-test-all: ## the suite under Python 3.11, 3.12 and 3.13, each time the e2e tests once more without checkpoints
+test-all: export DEVSERVER_SEARCH := 1
+test-all: ## the suite under Python 3.11, 3.12 and 3.13, the e2e tests once more without checkpoints; Django's with the oldest one
 	@failed=; \
 	for version in $(VERSIONS); do \
 		python=; \
@@ -89,6 +100,7 @@ test-all: ## the suite under Python 3.11, 3.12 and 3.13, each time the e2e tests
 			echo "make: no python$$version on PATH or under pyenv." >&2; failed="$$failed $$version"; \
 		else \
 			$(MAKE) --keep-going test test-whole VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
+			if [ $$version = 3.11 ]; then $(MAKE) test-oldest PYTHON="$$python" || failed="$$failed $$version (Django 4.2)"; fi; \
 		fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make: failed under Python$$failed." >&2; exit 1; fi

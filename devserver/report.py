@@ -25,7 +25,7 @@ class Occasion(StrEnum):
     WARNING = "warning"  # nothing failed: a Python warning, or the event loop was held up
 
 
-LINKS = {"cause": "caused by", "context": "while handling", "group": "in the group"}
+LINKS = {"cause": "caused by", "context": "while handling", "group": "in the group", "finding": "found"}
 """How an error of a chain hangs together with its parent (`ErrorInfo.link`), in words that its name follows."""
 
 
@@ -85,7 +85,7 @@ class ErrorInfo:
     message: str
     frames: tuple[Frame, ...]
     notes: tuple[str, ...] = ()
-    link: str = ""  # how it hangs together with its parent: "" (the first), "cause", "context", "group"
+    link: str = ""  # how it hangs together with its parent: "" (the first) or one of LINKS
     parent: int | None = None  # index in `Report.errors` of the one whose cause, context or member this is
     bases: tuple[str, ...] = ()  # its class and that class's bases, named as in `type_name`; what hints match on
     facts: tuple[tuple[str, str], ...] = ()  # what it carries beside its message: ("name", "yaml"), ("errno", "98")

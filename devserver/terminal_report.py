@@ -73,10 +73,10 @@ def _depths(errors: Sequence[ErrorInfo]) -> list[int]:
 def _link(errors: Sequence[ErrorInfo], index: int) -> str:
     """How an error hangs together with its parent, as the beginning of its headline."""
     error = errors[index]
-    if error.link != "group":
+    if error.link not in ("group", "finding"):
         return f"{LINKS[error.link]} " if error.link in LINKS else ""
-    members = [number for number, one in enumerate(errors) if one.link == "group" and one.parent == error.parent]
-    return f"{members.index(index) + 1} of {len(members)} in the group: "
+    members = [number for number, one in enumerate(errors) if one.link == error.link and one.parent == error.parent]
+    return f"{members.index(index) + 1} of {len(members)}{' in the group' if error.link == 'group' else ''}: "
 
 
 def _headline(error: ErrorInfo, link: str, detail: str, paint: Paint, style: Style) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Checks:
         count = len(checked.failures)
         title = f"{self._integrations[0].name} checked the project and found {count} error{'s' if count > 1 else ''}"
         first = ErrorInfo(type_name=_FAILED, message=title, frames=(), bases=(_FAILED,))
-        errors = (first, *(self._error(issue, link="group", parent=0) for issue in checked.failures))
+        errors = (first, *(self._error(issue, link="finding", parent=0) for issue in checked.failures))
         return Report(Occasion.LOAD, title, errors, advice=_advice(checked.failures), versions=self._versions)
 
     def _warning(self, issue: Issue) -> Report:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
+import django
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -179,11 +180,13 @@ IN_USE = """
 
 def database_of(vendor: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
     """Django's settings of a database of that kind."""
-    engine = f"django.db.backends.{vendor}"
+    engine = f"django.db.backends.{vendor.partition(',')[0]}"
     database: dict[str, object] = {"ENGINE": engine, "NAME": str(tmp_path / "base.sqlite"), "CONN_MAX_AGE": None}
-    if vendor == "postgresql":
+    if vendor.startswith("postgresql"):
         cluster: Cluster = request.getfixturevalue("cluster")
         database |= {"NAME": "postgres", "USER": "postgres", "HOST": cluster.folder}
+    if vendor.endswith("pool"):
+        database |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}
     return database
 
 
@@ -192,12 +195,14 @@ def with_settings(files: Mapping[str, str], database: Mapping[str, object], more
     return {**files, "site_one/settings.py": settings}
 
 
-@pytest.mark.parametrize("vendor", ["postgresql", "sqlite3"])
+@pytest.mark.parametrize("vendor", ["postgresql", "postgresql, a pool", "sqlite3"])
 def test_djangos_own_connection_cuts_no_chain(
     serve: Serve, request: pytest.FixtureRequest, tmp_path: Path, vendor: str
 ) -> None:
+    if "pool" in vendor and django.VERSION < (5, 1):
+        pytest.skip("Django has pools from 5.1 on")
     files = with_settings(DJANGO, database_of(vendor, request, tmp_path))
-    views = files["blog/views.py"].replace("QUERY", "select pg_backend_pid()" if vendor == "postgresql" else "select 7")
+    views = files["blog/views.py"].replace("QUERY", "select pg_backend_pid()" if "postgresql" in vendor else "select 7")
     files["blog/views.py"] = views.replace("WORD", "one")
     server = serve(files, "site_one.wsgi:application", "--no-access-log")
     backends = [server.get().text.split()[1]]
@@ -206,7 +211,7 @@ def test_djangos_own_connection_cuts_no_chain(
         resumed = wait_for_resume(server, "blog/views.py", number)
         backends.append(server.wait_for_text(word).text.split()[1])
     assert (resumed.ran, resumed.reason) == (1, ""), server.log
-    assert len(set(backends)) == (3 if vendor == "postgresql" else 1)
+    assert len(set(backends)) == (3 if "postgresql" in vendor else 1)
 
 
 @pytest.mark.parametrize("vendor", ["postgresql", "sqlite3"])

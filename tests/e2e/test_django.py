@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -342,3 +343,100 @@ def test_a_prefix_of_the_urls(start: Start) -> None:
     """
     server = start({"site_one/settings.py": settings, "blog/views.py": view})
     assert server.get("/", x_forwarded_host="shop.test").text == "http://shop.test/under/hello"
+
+
+# --- templates by other ways than usual ---
+
+JINJA2 = """
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+"""
+OWN_LOADER = """
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "OPTIONS": {"loaders": [("django.template.loaders.cached.Loader", [("site_one.loaders.Loader", [BASE_DIR / "pages"])])]},
+"""
+
+
+@pytest.mark.parametrize(("backend", "name"), [(JINJA2, "blog/jinja2/page.html"), (OWN_LOADER, "pages/page.html")])
+def test_templates_of_other_backends_and_loaders(start: Start, backend: str, name: str) -> None:
+    settings = DJANGO["site_one/settings.py"].partition("    TEMPLATES")[0] + f"    TEMPLATES = [{{{backend}    }}]\n"
+    loader = """
+        from django.template.loaders.filesystem import Loader as Base
+
+        class Loader(Base):
+            def get_contents(self, origin):
+                return super().get_contents(origin).upper()
+    """
+    view = """
+        from django.shortcuts import render
+
+        def index(request):
+            return render(request, "page.html")
+        hello = index
+    """
+    files = {"site_one/settings.py": settings, "site_one/loaders.py": loader, "blog/views.py": view, name: "page one"}
+    server = start(files)
+    pid = server.get("/pid").text
+    assert server.get("/").text.lower() == "page one"
+    server.edit(name, "page two")
+    server.wait_for(lambda: server.get("/").text.lower() == "page two", "the edited template")
+    assert server.get("/pid").text == pid
+
+
+# --- how an app is started, and what has a server of its own ---
+
+
+def test_apps_see_that_they_run_under_a_reloader(start: Start) -> None:
+    apps = """
+        import os, sys
+        from django.apps import AppConfig
+
+        class BlogConfig(AppConfig):
+            name = "blog"
+
+            def ready(self):
+                print("ready:", os.environ.get("RUN_MAIN"), flush=True)
+    """
+    server = start({"blog/apps.py": apps}, env={"DJANGO_RUNSERVER_HIDE_WARNING": "true"})
+    server.wait_for_log("ready: true")
+    server.wait_for_log("loaded")
+    assert "not for production" not in server.log
+
+
+@pytest.mark.parametrize(
+    "installed", ['"django.contrib.staticfiles"', '"devserver.django", "django.contrib.staticfiles"']
+)
+def test_the_test_runner_has_servers_of_its_own(project: Path, installed: str) -> None:
+    settings = DJANGO["site_one/settings.py"].replace(
+        '["blog"]',
+        f"""[{installed}, "blog"]
+    STATIC_URL = "/static/"
+    DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}}}""",
+    )
+    tests = """
+        from urllib.request import urlopen
+        from django.contrib.staticfiles.testing import StaticLiveServerTestCase
+
+        class LiveTests(StaticLiveServerTestCase):
+            def test_page_and_file(self):
+                for path, text in (("/", b"base one index one"), ("/static/blog/site.css", b"a {}")):
+                    with urlopen(self.live_server_url + path) as answer:
+                        self.assertEqual(answer.read(), text)
+    """
+    write(
+        project,
+        {**DJANGO, "site_one/settings.py": settings, "blog/tests.py": tests, "blog/static/blog/site.css": "a {}"},
+    )
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "site_one.settings"}
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "test"],
+        cwd=project,
+        env=environment,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Ran 1 test" in done.stderr

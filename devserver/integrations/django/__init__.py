@@ -95,6 +95,8 @@ class DjangoIntegration(Integration):
                 raw = connection.connection
                 if raw is not None and not connection.in_atomic_block and not _has_cursors(raw):
                     connection.close()
+                if connection.connection is None and connection.alias in getattr(connection, "_connection_pools", ()):
+                    connection.close_pool()  # Django 5.1+: what lies in it is idle; another is made when it is needed
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         templates.forget(paths)

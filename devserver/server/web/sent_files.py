@@ -18,6 +18,8 @@ from devserver.server.integration import StaticMount
 T = TypeVar("T")
 
 MAX_URLS = 5_000
+MAX_MISSED = 1_000
+"""Files that nobody found: who goes through addresses at random is not to fill the read-set."""
 
 
 class SentFiles:
@@ -48,6 +50,8 @@ class SentFiles:
 
     def missed(self, url: str) -> tuple[str, ...]:
         """Nothing was found for this path of a URL. The files below the roots that might have been it."""
+        if len(self._missed) >= MAX_MISSED:
+            return ()
         files = tuple(
             file for file in (os.path.abspath(path) for path in self._candidates(url)) if not os.path.lexists(file)
         )

@@ -62,6 +62,13 @@ def test_what_is_missing_is_known_by_the_files_that_it_might_be(tmp_path: Path) 
     assert files.missed("/static/../there.css") == ()
 
 
+def test_who_asks_for_everything_fills_nothing(tmp_path: Path) -> None:
+    files = SentFiles()
+    files.roots = (str(tmp_path),)
+    missed = [path for number in range(2 * sent_files.MAX_MISSED) for path in files.missed(f"/{number}.php")]
+    assert len(missed) == sent_files.MAX_MISSED
+
+
 def test_what_a_mount_misses(tmp_path: Path) -> None:
     files = SentFiles()
     files.roots = ("/finders",)
