@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 SERVER = """
 import http.server, signal, subprocess, sys
 child = subprocess.Popen(
-    [sys.executable, "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()"],
+    [sys.executable, "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"],
     start_new_session=True, stdout=subprocess.PIPE,
 )
 child.stdout.read(1)

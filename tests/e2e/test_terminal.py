@@ -645,7 +645,8 @@ def test_prints_stand_in_order_with_the_requests(terminal: Open, kind: str) -> N
     printing = APPS[kind].replace("body = str", 'print("printed for", PATH, end=END); body = str', 1)
     path = {"wsgi": "path", "asgi": 'scope["path"]'}[kind]
     app = printing.replace("PATH,", f"{path},").replace("END)", f'"" if {path}.endswith("half") else "\\n")')
-    server = terminal({"app.py": app}, "app:application")
+    # Half a line stands in order where Python writes it at once; else it comes with its end, as always.
+    server = terminal({"app.py": app}, "app:application", env={"PYTHONUNBUFFERED": "1"})
     paths = [f"/{number}{'half' if number % 2 else ''}" for number in range(20)]
     for path in paths:
         server.get(path)
