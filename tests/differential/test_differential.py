@@ -16,7 +16,7 @@ from tests.differential.run import STEPS_PER_SESSION, repeating, session_seed, s
 from tests.differential.session import Outcome, random_session, replay
 
 SEED = 3
-SESSIONS = range(4)
+SESSIONS = range(2)
 SHRINKING_S = 30.0
 _HAS_CHECKPOINTS = any(option.name == "checkpoints" for option in OPTIONS)
 MODES = {"checkpoints": (), "no-checkpoints": ("--no-checkpoints",)} if _HAS_CHECKPOINTS else {"restarts": ()}
