@@ -18,6 +18,16 @@ def forget(paths: Sequence[Path]) -> None:
         translation_file_changed(sender=None, file_path=path)  # looks at catalogs (.mo) alone
     if any(path.suffix != ".mo" for path in paths):
         autoreload.reset_loaders()
+        _reset_form_renderer()
+
+
+def _reset_form_renderer() -> None:
+    """Django does so itself from 5.0 on."""
+    from django.forms.renderers import get_default_renderer
+
+    backend = getattr(get_default_renderer(), "engine", None)
+    for loader in getattr(getattr(backend, "engine", None), "template_loaders", ()):
+        loader.reset()
 
 
 def template_folders() -> Iterator[Path]:
