@@ -522,7 +522,10 @@ def test_what_a_person_has_asked_for_is_not_thrown_away(plain: DevServer, tab: T
     plain.wait_for_log("app.py changed")
     (plain.project / "go").touch()
     expect(page).to_have_title("arrived")
-    page.wait_for_load_state()  # a context that is closed in the middle of a navigation may never be
+    # The old server had begun to answer; its page is loaded again. A context that is closed in the middle of that may never be.
+    loaded(plain, "/arrives", 2)
+    expect(page).to_have_title("arrived")
+    page.wait_for_load_state()
     tab.complaints.clear()
 
 

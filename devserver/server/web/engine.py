@@ -32,8 +32,8 @@ KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than browsers and test clients keep theirs, so that they close first: a server that
 closes first races with the next request."""
 STALE_TURN_S = 0.002
-"""When the loop was busy for longer than this, or did not run, orders of the supervisor are looked at before the next request. Shorter
-than any server takes from its predecessor's order to drain to its own first answer: it is forked in between."""
+"""When the loop was busy for longer than this, or did not run, orders of the supervisor are looked at before the next request.
+Shorter than any server takes from its predecessor's order to drain to its own first answer: it is forked in between."""
 CANCEL_S = 0.25
 """What a task gets to end after it was cancelled."""
 _ACCEPTS_PER_TURN = 64
