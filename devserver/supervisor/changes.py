@@ -16,9 +16,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from devserver.errors import UsageError
 from devserver.options import Options
 from devserver.readset import (
     Aspect,
@@ -289,4 +291,8 @@ def _watched(record: ServerRecord) -> Callable[[str], bool]:
 
 @cache
 def _patterns(globs: tuple[str, ...]) -> tuple[Pattern, ...]:
-    return tuple(Pattern.parse(glob, Path("/")) for glob in globs)
+    patterns = []
+    for glob in globs:
+        with suppress(UsageError):  # an app's, not an option's: one that cannot be read names nothing
+            patterns.append(Pattern.parse(glob, Path("/")))
+    return tuple(patterns)

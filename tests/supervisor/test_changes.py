@@ -491,7 +491,7 @@ def test_what_the_app_watches_is_told_once_for_each_state(desk: Desk) -> None:
     path = desk.write("a.md", "one")
     assert desk.sees(path) == []
     assert desk.server is not None
-    desk.server.loaded = LoadEnded("x", Interface.WSGI, 1, 1.0, watched=(f"{desk.folder}/**/*.md",))
+    desk.server.loaded = LoadEnded("x", Interface.WSGI, 1, 1.0, watched=(f"{desk.folder}/**/*.md", "/", "/a/[z-a]"))
     told = [Refresh((), css_only=False, unread=(path,))]
     assert desk.sees(path) == told
     assert desk.sees(path) == []

@@ -34,8 +34,8 @@ class Reloader(BaseReloader):  # type: ignore[misc]  # Django has no types
 
     def wants(self, path: Path) -> bool:
         """Did a receiver ask for this file?"""
-        return path in self.extra_files or any(
-            folder in path.parents and path.match(pattern.removeprefix("**/"))
+        return path in {Path(extra).absolute() for extra in self.extra_files} or any(
+            folder in path.parents and path.match(pattern.removeprefix("**/") or "*")
             for folder, patterns in self.directory_globs.items()
             for pattern in patterns
         )
