@@ -134,7 +134,7 @@ class RefreshFiles(NamedTuple):
 
     paths: tuple[str, ...]
     number: int = 0  # of this refresh, counted over all servers
-    unread: tuple[str, ...] = ()  # nobody has read these: the app wants to hear of them (`LoadEnded.watched`)
+    watched: tuple[str, ...] = ()  # of these the app wants to hear (`LoadEnded.watched`), before browsers do
 
 
 class PinJudged(NamedTuple):

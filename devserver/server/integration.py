@@ -116,8 +116,8 @@ class Integration(Protocol):
         return
 
     def react(self, paths: Sequence[Path]) -> Collection[Path]:
-        """These files changed, which restart nothing or which `Integrated.watched` names: tell whoever wants to know. Those for
-        which the app has to be loaded anew, as nobody had another answer. In a thread of its own, after `files_changed`."""
+        """These files changed, which restart nothing or which `Integrated.watched` names: tell whoever wants to know. Those with
+        which nobody has dealt: for one that is watched the app is loaded anew. In a thread of its own, after `files_changed`."""
         return ()
 
     def request_ended(self) -> None:

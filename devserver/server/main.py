@@ -454,24 +454,29 @@ class ServerProcess:
                     self._engine.adopt(fd, read.encode("latin-1"))
             case Drain(grace_s=grace_s):
                 self._drain(grace_s)
-            case RefreshFiles(paths=paths, number=number, unread=unread):
+            case RefreshFiles(paths=paths, number=number, watched=watched):
                 for integration in self._applicable:
                     integration.files_changed([Path(path) for path in paths])
-                if paths:
+                if paths and not watched:
                     self._browsers.refreshed(paths, number)
-                threading.Thread(target=self._react, args=((*paths, *unread),), daemon=True).start()
+                threading.Thread(target=self._react, args=(paths, watched, number), daemon=True).start()
             case _:
                 raise AssertionError(f"not for a server: {message}")
 
-    def _react(self, changed: Sequence[str]) -> None:
-        paths = [Path(path) for path in changed]
+    def _react(self, paths: Sequence[str], watched: Sequence[str], number: int) -> None:
+        """In a thread: let the app deal with the change of files. What it watches and does not deal with asks for a load; else
+        browsers may see what has become of it."""
+        assert self._loop is not None
+        changed = [Path(path) for path in dict.fromkeys((*paths, *watched))]
         try:
-            unanswered = {str(path) for integration in self._applicable for path in integration.react(paths)}
+            unanswered = {str(path) for integration in self._applicable for path in integration.react(changed)}
         except Exception as error:
             self._reporting.show(self._reporting.make(error, Occasion.BACKGROUND, detail="when files had changed"))
             return
-        if wanting := tuple(path for path in changed if path in unanswered):
+        if wanting := tuple(path for path in watched if path in unanswered):
             self._send(LoadWanted(wanting))
+        elif paths and watched:
+            self._loop.call_soon_threadsafe(self._browsers.refreshed, paths, number)
 
     def _drain(self, grace_s: float) -> None:
         assert self._engine is not None

@@ -294,5 +294,5 @@ def _patterns(globs: tuple[str, ...]) -> tuple[Pattern, ...]:
     patterns = []
     for glob in globs:
         with suppress(UsageError):  # an app's, not an option's: one that cannot be read names nothing
-            patterns.append(Pattern.parse(glob, Path("/")))
+            patterns.append(Pattern.parse(glob, Path("/"), below=False))
     return tuple(patterns)

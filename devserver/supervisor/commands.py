@@ -49,7 +49,7 @@ class KillServer:
 class Refresh:
     server: int
     paths: tuple[str, ...]
-    unread: tuple[str, ...] = ()  # not for browsers: the app wants to hear of them
+    watched: tuple[str, ...] = ()  # of these the app wants to hear
 
 
 @dataclass(frozen=True, slots=True)

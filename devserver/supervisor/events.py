@@ -95,7 +95,7 @@ class RestartDecided:
 @dataclass(frozen=True, slots=True)
 class RefreshDecided:
     paths: tuple[str, ...]
-    unread: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,9 @@ class Pattern:
     folders_only: bool
 
     @classmethod
-    def parse(cls, glob: str, base: Path) -> Pattern:
-        """Raises UsageError for a glob that is empty, is the root of the file system or cannot be read."""
+    def parse(cls, glob: str, base: Path, *, below: bool = True) -> Pattern:
+        """Raises UsageError for a glob that is empty, is the root of the file system or cannot be read. Without `below` a path does
+        not mean what is below it."""
         folders_only = glob.endswith("/")
         written = os.path.expanduser(glob.strip())
         path = re.sub(r"^(?:\./+)+", "", written).rstrip("/")
@@ -65,7 +66,7 @@ class Pattern:
             if by_name:
                 source = _segment(path)
             else:
-                source = _path_expression(path, base) + r"(?:/.*)?"
+                source = _path_expression(path, base) + (r"(?:/.*)?" if below else "")
             return cls(re.compile(source, re.DOTALL), by_name, folders_only)
         except re.error as error:
             raise UsageError(f"the pattern {glob!r} cannot be read: {error}") from error

@@ -396,11 +396,11 @@ class Supervisor:
         match decision:
             case Nothing():
                 return
-            case Refresh(paths=paths, unread=unread):
+            case Refresh(paths=paths, watched=watched):
                 self._pace.in_use()
                 if paths:
                     self._announcer.refreshed(paths)
-                self._events.append(events.RefreshDecided(paths, unread))
+                self._events.append(events.RefreshDecided(paths, watched))
             case Resume(checkpoint=position, paths=paths):
                 self._because(shown(paths), "changed")
                 self._events.append(events.ResumeDecided(position))
@@ -447,9 +447,9 @@ class Supervisor:
                 tree.let_drain(number, self._options.grace)
             case commands.KillServer(server=number):
                 tree.kill(number)
-            case commands.Refresh(server=number, paths=paths, unread=unread):
+            case commands.Refresh(server=number, paths=paths, watched=watched):
                 self._browsers.refreshes += bool(paths)
-                tree.refresh(number, paths, unread, self._browsers.refreshes)
+                tree.refresh(number, paths, watched, self._browsers.refreshes)
             case commands.TellBrowsers(generation=generation):
                 self._browsers.newest(self._first_run + generation)
             case commands.StartTimer(timer=timer, server=number, seconds=seconds):

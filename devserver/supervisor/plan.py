@@ -2,8 +2,8 @@
 
 Runs in the supervisor. Pure: all that was looked at on the disk is in the changes. Rules that hold:
 
-- A file that no process has read never restarts anything, unless the user named it (`--reload-include`), or the app watches it and
-  asks for a restart when it hears of the change.
+- A file that no process has read never restarts anything, unless the user named it (`--reload-include`).
+- What the app watches and did not read while it loaded, it is told of: it may ask for a restart.
 - A file that was read resumes from the deepest checkpoint that had not read it; what the root has read restarts.
 - Static files, and what a framework read below template and static roots while serving, refresh the browsers. What the user's own
   code read there may live on in its caches: it resumes.
@@ -55,7 +55,7 @@ class Refresh:
 
     paths: tuple[str, ...]
     css_only: bool  # style sheets can be exchanged without a new page
-    unread: tuple[str, ...] = ()  # nobody has read these, so no browser shows them: the app wants to hear of them
+    watched: tuple[str, ...] = ()  # the app wants to hear of these; what was read of them is in `paths` too
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,9 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
         if weight.resume is not None:
             resumes.append(change.shown)
             deepest = min(deepest, weight.resume - 1)
-        elif weight.refresh:
-            refreshes.append(change.shown)
-        elif weight.tell:
-            told.append(change.shown)
+        elif weight.refresh or weight.tell:
+            refreshes += [change.shown] * weight.refresh
+            told += [change.shown] * weight.tell
         elif weight.holds is not None:
             deepest = min(deepest, weight.holds - 1)
             if recheck:
@@ -124,7 +123,7 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
     if refreshes or told:
         paths = tuple(dict.fromkeys(refreshes))
         css_only = bool(paths) and all(path.lower().endswith(".css") for path in paths)
-        return Refresh(paths, css_only, unread=tuple(dict.fromkeys(told)))
+        return Refresh(paths, css_only, watched=tuple(dict.fromkeys(told)))
     return Nothing()
 
 
@@ -176,6 +175,8 @@ def _weigh_content(change: Change, reads: Sequence[Read], rules: Rules) -> _Weig
 def _weigh_spoiled(change: Change, spoiled: Sequence[Read], rules: Rules) -> _Weight:
     if not spoiled:
         return _WEIGHTLESS
+    if rules.watched(change.path) and not any(read.loading or read.kind is ReadKind.SOURCE for read in spoiled):
+        return _Weight(refresh=True, tell=True)
     in_roots = _lies_below(change.path, (*rules.template_roots, *rules.static_roots))
     positions = [
         read.position

@@ -176,7 +176,7 @@ def advance(state: State, event: Event) -> Step:
         case RefreshDecided():
             if state.current is None:
                 return state, []
-            return state, [Refresh(state.current.number, event.paths, event.unread)]
+            return state, [Refresh(state.current.number, event.paths, event.watched)]
         case PromptOpened():
             return _prompt_opened(state, event.server)
         case PromptClosed():

@@ -239,9 +239,9 @@ class Tree:
                 self._accepting = None
             server.parent.channel.send(KillServer(number))
 
-    def refresh(self, number: int, paths: tuple[str, ...], unread: tuple[str, ...], refresh: int) -> None:
+    def refresh(self, number: int, paths: tuple[str, ...], watched: tuple[str, ...], refresh: int) -> None:
         if server := self.servers.get(number):
-            server.channel.send(RefreshFiles(paths, refresh, unread))
+            server.channel.send(RefreshFiles(paths, refresh, watched))
 
     def ask_for_stack(self, number: int) -> None:
         """Have the process write its stacks into its stack file."""

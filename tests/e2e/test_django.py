@@ -85,6 +85,63 @@ def test_apps_watch_files_of_their_own(start: Start) -> None:
         pid = server.wait_for(partial(other_than, pid, server), "a load: nobody had another answer")
 
 
+READING = """
+    from pathlib import Path
+    from django.apps import AppConfig
+    from django.dispatch import receiver
+    from django.utils.autoreload import autoreload_started, file_changed
+    from blog import views
+
+    PROJECT = Path(__file__).parent.parent
+
+    @receiver(autoreload_started)
+    def watch(sender, **arguments):
+        sender.watch_dir(PROJECT / "content", "a/**/*.md")
+        sender.watch_dir(PROJECT / "flat", "*")
+
+    @receiver(file_changed)
+    def changed(sender, file_path, **arguments):
+        if file_path.suffix == ".md":
+            views.TEXTS[file_path.name] = file_path.read_text()
+            print("read:", views.TEXTS[file_path.name], flush=True)
+            return True
+
+    class BlogConfig(AppConfig):
+        name = "blog"
+"""
+TEXTS = """
+    from pathlib import Path
+    from django.http import HttpResponse
+
+    TEXTS = {}
+
+    def index(request):
+        name = request.GET["name"]
+        if name not in TEXTS:
+            TEXTS[name] = next(Path("content").rglob(name)).read_text()
+        return HttpResponse(TEXTS[name])
+    hello = index
+"""
+
+
+def test_what_a_view_or_the_receiver_itself_has_read_is_dealt_with_each_time(start: Start) -> None:
+    files = {"blog/apps.py": READING, "blog/views.py": TEXTS, "content/a/x.md": "one", "content/a/b/c/y.md": "one"}
+    server = start({**files, "flat/deep/other.txt": "one", "flat/note.txt": "one"})
+    pid = server.get("/pid").text
+    for name in ("content/a/x.md", "content/a/b/c/y.md"):
+        path = f"/?name={name.rpartition('/')[2]}"
+        assert server.get(path).text == "one"
+        for text in ("two", "three", "four"):
+            server.edit(name, f"{text} of {name}")
+            server.wait_for_text(f"{text} of {name}", path)
+    server.edit("flat/deep/other.txt", "two")  # a star means what lies right in the folder
+    server.edit("content/a/x.md", "last")
+    server.wait_for_log("read: last")
+    assert server.get("/pid").text == pid
+    server.edit("flat/note.txt", "two")
+    server.wait_for(partial(other_than, pid, server), "a load: nobody has dealt with it")
+
+
 def test_apps_hear_of_templates(start: Start) -> None:
     server = start(WATCHING)
     pid = server.get("/pid").text
@@ -135,6 +192,20 @@ def test_requests_are_logged_as_the_project_says(start: Start) -> None:
     server.wait_for_log(rf'{day} 404 WARNING "GET /missing HTTP/1.1" 404 \d+')
     assert "/assets/" not in server.log.partition("ready")[2].replace("Not Found: /assets/a.css", "")
     assert "GET /?a=1  200" not in server.log, "once is enough"
+
+
+@pytest.mark.parametrize("configures", ["LOGGING", "LOGGING_CONFIG"])
+def test_errors_of_the_projects_logging_are_told(start: Start, configures: str) -> None:
+    logging = LOGGING.replace('.startswith("GET /assets/")', "[0].no_such_attribute")
+    if configures == "LOGGING_CONFIG":
+        logging = logging.replace('"()": "site_one.settings.NoAssets"', '"()": NoAssets')
+        before, _, after = logging.partition("    class NoAssets")
+        logging = f"    class NoAssets{after}{before}    LOGGING_CONFIG = None\n"
+        logging += "    from logging.config import dictConfig\n    dictConfig(LOGGING)\n"
+    server = start({"site_one/settings.py": DJANGO["site_one/settings.py"] + logging})
+    server.get("/")
+    server.wait_for_log("AttributeError: 'str' object has no attribute 'no_such_attribute'")
+    assert "GET /  200" not in server.log
 
 
 # --- the sheet of an error ---

@@ -413,7 +413,7 @@ def test_what_the_checks_find(project: Callable[..., None], write: Write, run: R
     assert ["fields.E300", f"blog.Lost.other: {text}", "", place] in failures
     assert ["", "50 % lost", "", None] in failures
     assert len(failures) == 2, failures
-    assert warnings == [["x.W1", "of yours", "do", None]]
+    assert warnings == [["x.I1", "be merry", "", None], ["x.W1", "of yours", "do", None]]
 
 
 @pytest.mark.parametrize(

@@ -492,7 +492,7 @@ def test_what_the_app_watches_is_told_once_for_each_state(desk: Desk) -> None:
     assert desk.sees(path) == []
     assert desk.server is not None
     desk.server.loaded = LoadEnded("x", Interface.WSGI, 1, 1.0, watched=(f"{desk.folder}/**/*.md", "/", "/a/[z-a]"))
-    told = [Refresh((), css_only=False, unread=(path,))]
+    told = [Refresh((), css_only=False, watched=(path,))]
     assert desk.sees(path) == told
     assert desk.sees(path) == []
     desk.write("a.md", "two")

@@ -46,7 +46,7 @@ def of(decision: Decision) -> str:
     match decision:
         case Nothing():
             return "nothing"
-        case Refresh(paths=(), unread=(_, *_)):
+        case Refresh(paths=(), watched=(_, *_)):
             return "tell"
         case Refresh(css_only=css_only):
             return "css" if css_only else "page"
@@ -476,12 +476,12 @@ def test_table(reads: list[Read], changes: list[Change], rules: Rules, expected:
 
 
 def test_the_shown_paths() -> None:
-    changes = [change(cause="/real/app.py"), change(cause="/real/app.py"), change("/app/s.css"), change("/app/unread")]
+    changes = [change(cause="/real/app.py"), change(cause="/real/app.py"), change("/app/s.css"), change("/app/watched")]
     processes = chain(read(SOURCE), read(STATIC, "/app/s.css"))
     assert decide(changes, processes, Rules()) == Resume(0, ("/real/app.py",))
     assert decide(changes[2:], processes, Rules()) == Refresh(("/app/s.css",), css_only=True)
     watched = Rules(watched=lambda _path: True)
-    assert decide(changes[2:], processes, watched) == Refresh(("/app/s.css",), css_only=True, unread=("/app/unread",))
+    assert decide(changes[2:], processes, watched) == Refresh(("/app/s.css",), css_only=True, watched=("/app/watched",))
 
 
 def test_a_restart_says_why() -> None:

@@ -23,7 +23,7 @@ def check_project() -> Checked:
         return Checked(
             failures=tuple(_issue(message) for message in found if message.is_serious()),
             warnings=tuple(
-                _issue(message) for message in found if message.level >= checks.WARNING and not message.is_serious()
+                _issue(message) for message in found if message.level >= checks.INFO and not message.is_serious()
             ),
             notices=tuple(_unapplied()),
         )

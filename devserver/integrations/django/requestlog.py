@@ -7,10 +7,13 @@ which is None.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from devserver.server.integration import LogRequest
 
@@ -21,11 +24,11 @@ def request_log() -> LogRequest | None:
     """None where the project leaves this logger alone."""
     from django.conf import settings
 
-    configured = settings.LOGGING if isinstance(settings.LOGGING, Mapping) else {}
-    if _NAME not in configured.get("loggers", {}):
+    if not _is_configured(settings):
         return None
     # Handlers may write to files and networks: not on the loop, and one after the other.
     thread = ThreadPoolExecutor(1, thread_name_prefix="devserver-django-log")
+    atexit.register(thread.shutdown)  # what waits is written, while there is time
 
     def log(method: str, path: str, status: int, size: int, seconds: float) -> None:
         thread.submit(_log, f"{method} {path} HTTP/1.1", status, size, time.localtime())
@@ -33,7 +36,19 @@ def request_log() -> LogRequest | None:
     return log
 
 
+def _is_configured(settings: Any) -> bool:
+    if not settings.LOGGING_CONFIG:  # then nobody but the project has
+        logger = logging.getLogger(_NAME)
+        return bool(logger.handlers or logger.filters or logger.level)
+    configured = settings.LOGGING if isinstance(settings.LOGGING, Mapping) else {}
+    return _NAME in (configured.get("loggers") or {})
+
+
 def _log(line: str, status: int, size: int, when: time.struct_time) -> None:
     level = logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
     extra = {"request": None, "server_time": time.strftime("%d/%b/%Y %H:%M:%S", when), "status_code": status}
-    logging.getLogger(_NAME).log(level, '"%s" %s %s', line, str(status or "-"), str(size), extra=extra)
+    try:
+        logging.getLogger(_NAME).log(level, '"%s" %s %s', line, str(status or "-"), str(size), extra=extra)
+    except Exception as error:  # of a filter or a handler: told like any error in a thread
+        arguments = (type(error), error, error.__traceback__, threading.current_thread())
+        threading.excepthook(threading.ExceptHookArgs(arguments))

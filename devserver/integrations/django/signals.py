@@ -32,14 +32,6 @@ class Reloader(BaseReloader):  # type: ignore[misc]  # Django has no types
         results = file_changed.send_robust(sender=self, file_path=path)
         return any(result and not isinstance(result, Exception) for _receiver, result in results)
 
-    def wants(self, path: Path) -> bool:
-        """Did a receiver ask for this file?"""
-        return path in {Path(extra).absolute() for extra in self.extra_files} or any(
-            folder in path.parents and path.match(pattern.removeprefix("**/") or "*")
-            for folder, patterns in self.directory_globs.items()
-            for pattern in patterns
-        )
-
 
 _reloaders: list[Reloader] = []
 
@@ -53,11 +45,9 @@ def started(known: Sequence[Path]) -> tuple[str, ...]:
 
 
 def changed(paths: Sequence[Path]) -> Sequence[Path]:
-    """Tell receivers; those files that somebody watches and nobody deals with."""
+    """Tell receivers; those files that none of them deals with."""
     try:
-        return [
-            path for reloader in _reloaders for path in paths if not reloader.answers(path) and reloader.wants(path)
-        ]
+        return [path for reloader in _reloaders for path in paths if not reloader.answers(path)]
     finally:
         if "django.db" in sys.modules:
             from django.db import connections

@@ -63,6 +63,7 @@ class Command(RunserverCommand):  # type: ignore[misc]  # Django has no types
 
 
 def _interpreter_flags() -> list[str]:
-    """-W and -X of this interpreter."""
+    """-O, -W and -X of this interpreter."""
     options = [key if value is True else f"{key}={value}" for key, value in sys._xoptions.items()]
-    return [f"-W{one}" for one in sys.warnoptions] + [f"-X{one}" for one in options]
+    optimize = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    return optimize + [f"-W{one}" for one in sys.warnoptions] + [f"-X{one}" for one in options]
