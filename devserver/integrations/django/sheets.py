@@ -46,6 +46,6 @@ def settings_sheet() -> Sequence[Sheet]:
     rows = [("DJANGO_SETTINGS_MODULE", str(getattr(settings, "SETTINGS_MODULE", "none: settings.configure()")))]
     for name, value in sorted(shown.get_safe_settings().items()):
         if name != "SETTINGS_MODULE" and settings.is_overridden(name):
-            is_hidden = value == getattr(shown, "cleansed_substitute", None)
+            is_hidden = isinstance(value, str) and value == getattr(shown, "cleansed_substitute", None)
             rows.append((name, HIDDEN if is_hidden else named_repr(name, value)))
     return (Sheet("Settings of the project", tuple(rows)),)
