@@ -184,12 +184,14 @@ def _read_patiently(path: str) -> bytes:
         turns = select.poll()
         turns.register(fd, select.POLLIN)
         while True:
+            if not turns.poll(_TURN_MS):
+                continue
             try:
-                piece = os.read(fd, _PIECE) if turns.poll(_TURN_MS) else None
+                piece = os.read(fd, _PIECE)
             except BlockingIOError:
                 continue
-            if piece == b"":
+            if not piece:
                 return b"".join(pieces)
-            pieces.append(piece or b"")
+            pieces.append(piece)
     finally:
         os.close(fd)

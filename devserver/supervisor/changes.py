@@ -126,7 +126,7 @@ class Changes:
             return
         chain = self._chain(replaced)
         decision = decide(verify_all(chain, signer=self._signer), chain, Rules(excluded=self._is_excluded))
-        if not isinstance(decision, Nothing) and decision.paths:
+        if not isinstance(decision, Nothing):
             self._decided(Refresh(decision.paths, css_only=False))
 
     def seen(self, paths: Iterable[str], *, rescan: bool) -> None:

@@ -84,11 +84,11 @@ class Pattern:
 def fixed_part(glob: str) -> str:
     """The file or folder at which whoever looks for an absolute glob begins. What is escaped in it is text."""
     parts = glob.split("/")
-    fixed = list(itertools.takewhile(lambda part: not has_magic(part), parts))
+    fixed = list(itertools.takewhile(lambda part: not _has_magic(part), parts))
     return "/".join(re.sub(r"\[([*?[])\]", r"\1", part) for part in fixed) or "/"
 
 
-def has_magic(part: str) -> bool:
+def _has_magic(part: str) -> bool:
     """Does this part of a glob stand for more than one name?"""
     return re.search(r"[*?[]", re.sub(r"\[[*?[]\]", "", part)) is not None
 

@@ -83,7 +83,7 @@ class _Weight:
 
     resume: int | None = None
     refresh: bool = False
-    tell: bool = False
+    tell: bool = False  # the app, which watches it
     holds: int | None = None  # no reason to resume, but checkpoints from here on hold an old state
 
 
@@ -109,8 +109,10 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
             resumes.append(change.shown)
             deepest = min(deepest, weight.resume - 1)
         elif weight.refresh or weight.tell:
-            refreshes += [change.shown] * weight.refresh
-            told += [change.shown] * weight.tell
+            if weight.refresh:
+                refreshes.append(change.shown)
+            if weight.tell:
+                told.append(change.shown)
         elif weight.holds is not None:
             deepest = min(deepest, weight.holds - 1)
             if recheck:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Collection, Container, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devserver.integrations.django import errors, sheets, templates
 from devserver.integrations.django.requestlog import request_log
@@ -22,6 +23,9 @@ from devserver.options import Options
 from devserver.server.integration import Checked, Integrated, Integration
 from devserver.server.wrapping import find_layers
 from devserver.target import Target, TargetKind
+
+if TYPE_CHECKING:
+    from devserver.integrations.django.signals import Reloader
 
 _LATE_MODULES = {
     "django.db.models": ("django.db.models.sql.compiler",),
@@ -35,6 +39,7 @@ _LATE_MODULES = {
 
 class DjangoIntegration(Integration):
     name = "Django"
+    _reloader: Reloader | None = None  # of the app that is loaded
 
     def prepare(self) -> None:
         os.environ["RUN_MAIN"] = "true"  # as under runserver's reloader: apps start their schedulers if they see it
@@ -64,7 +69,7 @@ class DjangoIntegration(Integration):
             notices = (*notices, "DEBUG is False and ALLOWED_HOSTS is empty: Django answers every request with 400")
         from devserver.integrations.django import signals
 
-        watched = signals.started((*template_roots, *static_roots))
+        self._reloader = signals.started()
         version = release_of("django")
         channels = release_of("channels")
         return Integrated(
@@ -72,7 +77,7 @@ class DjangoIntegration(Integration):
             static=(mount,) if mount else (),
             static_roots=static_roots,
             template_roots=template_roots,
-            watched=watched,
+            watched=tuple(self._reloader.globs((*template_roots, *static_roots))),
             notices=notices,
             log_request=request_log(),
             sheets=sheets.settings_sheet,
@@ -102,9 +107,7 @@ class DjangoIntegration(Integration):
         templates.forget(paths)
 
     def react(self, paths: Sequence[Path]) -> Collection[Path]:
-        from devserver.integrations.django import signals
-
-        return signals.changed(paths)
+        return self._reloader.unanswered(paths) if self._reloader is not None else ()
 
 
 def _import_late_modules(modules: Container[str]) -> None:

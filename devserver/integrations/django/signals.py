@@ -27,29 +27,24 @@ class Reloader(BaseReloader):  # type: ignore[misc]  # Django has no types
         for path in self.extra_files:
             yield glob.escape(str(Path(path).absolute()))
 
-    def answers(self, path: Path) -> bool:
-        """Does a receiver deal with a change of this file? Those that raise are logged by Django."""
+    def unanswered(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """Tell receivers of changed files; those with which none of them deals. Closes the connections of this thread."""
+        try:
+            return [path for path in paths if not self._answers(path)]
+        finally:
+            if "django.db" in sys.modules:
+                from django.db import connections
+
+                connections.close_all()
+
+    def _answers(self, path: Path) -> bool:
+        """Does a receiver deal with it? Those that raise are logged by Django."""
         results = file_changed.send_robust(sender=self, file_path=path)
         return any(result and not isinstance(result, Exception) for _receiver, result in results)
 
 
-_reloaders: list[Reloader] = []
-
-
-def started(known: Sequence[Path]) -> tuple[str, ...]:
-    """The app is loaded: what its receivers want to be watched. Raises what they raise."""
+def started() -> Reloader:
+    """The app is loaded: ask its receivers what they want to be watched. Raises what they raise."""
     reloader = Reloader()
     autoreload_started.send(sender=reloader)
-    _reloaders[:] = [reloader]
-    return tuple(reloader.globs(known))
-
-
-def changed(paths: Sequence[Path]) -> Sequence[Path]:
-    """Tell receivers; those files that none of them deals with."""
-    try:
-        return [path for reloader in _reloaders for path in paths if not reloader.answers(path)]
-    finally:
-        if "django.db" in sys.modules:
-            from django.db import connections
-
-            connections.close_all()  # this thread's, which ends
+    return reloader

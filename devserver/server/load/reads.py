@@ -33,7 +33,6 @@ from devserver.signatures import (
     ABSENT,
     FOLDER,
     PENDING,
-    Aspect,
     Signer,
     is_noise,
     sign_details,
@@ -223,12 +222,8 @@ class Recorder:
     def listed(self, path: object) -> None:
         absolute = _absolute(path, None)
         if absolute is not None and is_users(f"{absolute}/") and not is_own_code(asking := _asking_code()):
-            if _seeks_distributions():
-                signature = self._signer.sign(absolute, Aspect.DISTRIBUTIONS)
-                self._record(ReadKind.DISTRIBUTIONS, absolute, signature, by_user=is_users(asking))
-                return
-            signature = self._signer.sign(absolute, Aspect.NAMES)
-            self._record(ReadKind.LISTING, absolute, signature, by_user=is_users(asking))
+            kind = ReadKind.DISTRIBUTIONS if _seeks_distributions() else ReadKind.LISTING
+            self._record(kind, absolute, self._signer.sign(absolute, kind.aspect), by_user=is_users(asking))
 
     def written(self, path: object, dir_fd: object = None) -> None:
         absolute = _absolute(path, dir_fd)

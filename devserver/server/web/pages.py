@@ -24,7 +24,7 @@ from werkzeug.http import parse_accept_header
 
 from devserver.highlight import Ink, Piece, highlighted
 from devserver.markdown_report import report_markdown
-from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report
+from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report, RequestFacts
 from devserver.server.web.access import PREFIX
 from devserver.server.web.client import CLIENT, OPT_OUT_HEADER, Edition, client_source, client_url
 from devserver.server.web.curl import curl_command
@@ -161,8 +161,7 @@ def _html(report: Report, *, edition: Edition, reload: bool, tools: Tools) -> st
         "errors": errors,
         "stack": report.stack,
         "stack_open": not any(error.frames for error in report.errors),
-        "request": _request(report),
-        "sheets": [{"title": sheet.title, "rows": _rows(sheet.rows)} for sheet in report.sheets],
+        "sheets": list(_sheets(report)),
         "text_report": report_text(report, Style(width=TEXT_WIDTH)),
         "versions": [{"name": name, "version": version} for name, version in report.versions],
     }
@@ -175,17 +174,23 @@ def _prose(text: str) -> Iterator[Mapping[str, str]]:
         yield {"code": part, "text": ""} if index % 2 else {"code": "", "text": part}
 
 
-def _request(report: Report) -> Mapping[str, object] | None:
-    request = report.request
-    if request is None:
-        return None
+def _sheets(report: Report) -> Iterator[Mapping[str, object]]:
+    """Tables that are folded: the request's, each with a caption, then what else is known."""
+    if report.request is not None:
+        groups = [{"group": title, "rows": _rows(rows)} for title, rows in _request(report.request) if rows]
+        yield {"title": f"Request: {report.request.method} {urlsplit(report.request.url).path}", "groups": groups}
+    for sheet in report.sheets:
+        yield {"title": sheet.title, "groups": [{"group": "", "rows": _rows(sheet.rows)}]}
+
+
+def _request(request: RequestFacts) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
     line = (
         ("method", request.method),
         ("url", request.url),
         *([("protocol", f"HTTP/{request.http_version}")] if request.http_version else []),
         *([("client", request.client)] if request.client else []),
     )
-    groups = (
+    return (
         ("Request", line),
         ("Query", request.query),
         ("Form", request.form),
@@ -194,11 +199,6 @@ def _request(report: Report) -> Mapping[str, object] | None:
         ("Session", request.session),
         ("Headers", request.headers),
     )
-    return {
-        "method": request.method,
-        "target": urlsplit(request.url).path,
-        "groups": [{"group": title, "rows": _rows(rows)} for title, rows in groups if rows],
-    }
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> Sequence[Mapping[str, str]]:
