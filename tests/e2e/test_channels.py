@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from tests.e2e.django_project import entry_points
 from tests.e2e.harness import DevServer, Serve
 from tests.waiting import DEADLINE_S, eventually
 
@@ -24,14 +25,7 @@ pytestmark = [pytest.mark.e2e]
 IN_MEMORY = '{"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}'
 REDIS = '{"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": ["redis://127.0.0.1:PORT/0"]}}}'
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "talk.settings")
-        if __name__ == "__main__":
-            from django.core.management import execute_from_command_line
-            execute_from_command_line(sys.argv)
-    """,
-    "talk/__init__.py": "",
+    **entry_points("talk"),
     "talk/settings.py": """
         SECRET_KEY = "x"
         DEBUG = True

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.e2e.django_project import entry_points
 from tests.e2e.harness import Serve, write
 from tests.waiting import DEADLINE_S, eventually
 
@@ -28,14 +29,7 @@ pytestmark = [pytest.mark.e2e]
 
 PASSWORD = "correct horse"
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-        if __name__ == "__main__":
-            from django.core.management import execute_from_command_line
-            execute_from_command_line(sys.argv)
-    """,
-    "shop/__init__.py": "",
+    **entry_points("shop"),
     "shop/settings.py": """
         from pathlib import Path
         BASE_DIR = Path(__file__).parent.parent
@@ -73,18 +67,6 @@ FILES = {
         STATICFILES_DIRS = [BASE_DIR / "assets", ("brand", BASE_DIR / "brand")]
         MEDIA_ROOT = BASE_DIR / "media"
         USE_TZ = True
-    """,
-    "shop/wsgi.py": """
-        import os
-        from django.core.wsgi import get_wsgi_application
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-        application = get_wsgi_application()
-    """,
-    "shop/asgi.py": """
-        import os
-        from django.core.asgi import get_asgi_application
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-        application = get_asgi_application()
     """,
     "shop/urls.py": """
         from django.contrib import admin

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from tests.e2e.django_project import entry_points
 from tests.e2e.harness import Serve, write
 from tests.e2e.reloading import MARK, Reloading
 
@@ -31,24 +32,8 @@ CACHED = """"OPTIONS": {"loaders": [("django.template.loaders.cached.Loader", [
         "django.template.loaders.filesystem.Loader", "django.template.loaders.app_directories.Loader"])]},"""
 DJANGO = {
     MARK: "",
-    "manage.py": """
-        import os, sys
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_one.settings")
-    """,
-    "site_one/__init__.py": "",
+    **entry_points("site_one"),
     "site_one/settings.py": SETTINGS.replace("LOADERS", '"APP_DIRS": True,'),
-    "site_one/wsgi.py": """
-        import os
-        from django.core.wsgi import get_wsgi_application
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_one.settings")
-        application = get_wsgi_application()
-    """,
-    "site_one/asgi.py": """
-        import os
-        from django.core.asgi import get_asgi_application
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_one.settings")
-        application = get_asgi_application()
-    """,
     "site_one/urls.py": """
         import os
         from django.http import HttpResponse
