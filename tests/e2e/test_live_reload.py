@@ -385,7 +385,8 @@ def test_what_was_missing_is_made(plain: DevServer, tab: Tab) -> None:
     write(plain.project, {"static/new.css": "h1 { color: rgb(2, 2, 2) }", "static/new.svg": IMAGE})
     expect(shown.locator("h1")).to_have_css("color", "rgb(2, 2, 2)")
     expect(shown.locator("img")).to_have_js_property("naturalWidth", 10)
-    assert is_marked(shown)
+    # What the client keeps says why it has loaded the page.
+    assert is_marked(shown), shown.evaluate("JSON.stringify(sessionStorage)") + plain.log
     forgive(tab)
 
 
