@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ Body: TypeAlias = dict[str, Any]
 """JSON as the protocol has it: https://microsoft.github.io/debug-adapter-protocol/specification"""
 
 DEADLINE_S = 30.0
+DEAF_S = 10.0
 CONTENT_LENGTH = re.compile(rb"Content-Length: (\d+)\r\n\r\n")
 APP = """\
 def application(environ, start_response):
@@ -52,6 +53,7 @@ class Session:
     """One debugged process."""
 
     socket: socket.socket
+    began: float  # time.monotonic()
     received: bytearray = field(default_factory=bytearray)
     answers: dict[int, Body] = field(default_factory=dict)
     sent: int = 0
@@ -76,6 +78,13 @@ class Session:
             yield message
 
 
+class AdapterDeafError(Exception):
+    """debugpy's adapter has told of a process and does not take the connection for it: the thread that accepts them is gone.
+
+    Seen once in fifty runs on a machine with too much to do (Python 3.13); nothing of ours runs in that process.
+    """
+
+
 class Editor:
     """Follows each process that debugpy announces, and sets the breakpoint there."""
 
@@ -89,7 +98,7 @@ class Editor:
 
     def _attach(self, configuration: Body) -> None:
         address = configuration["connect"]["host"], configuration["connect"]["port"]
-        session = Session(socket.create_connection(address, timeout=DEADLINE_S))
+        session = Session(socket.create_connection(address, timeout=DEADLINE_S), time.monotonic())
         self.sessions.append(session)
         session.send("initialize", clientID="test", adapterID="debugpy", pathFormat="path")
         session.send("attach", **configuration)
@@ -104,6 +113,9 @@ class Editor:
         while not done():
             if time.monotonic() > deadline:
                 pytest.fail(f"waited {DEADLINE_S:g} s for {what}\n--- log ---\n{self.log.read_text()}")
+            # The adapter answers `initialize` itself.
+            if any(not one.answers and time.monotonic() - one.began > DEAF_S for one in self.sessions):
+                raise AdapterDeafError
             by_socket = {session.socket: session for session in self.sessions}
             for ready in select.select(list(by_socket), [], [], 0.05)[0]:
                 self._receive(by_socket[ready])
@@ -167,6 +179,14 @@ def debugged(project: Path, log: Path, port: int) -> Iterator[subprocess.Popen[b
 
 
 def test_a_breakpoint_stops_the_app_before_and_after_a_save(project: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        with suppress(AdapterDeafError):
+            stop_before_and_after_a_save(project, tmp_path)
+            return
+    pytest.fail("debugpy's adapter took no connection three times")
+
+
+def stop_before_and_after_a_save(project: Path, tmp_path: Path) -> None:
     source, log = project / "app.py", tmp_path / "log"
     source.write_text(APP)
     port = _free_port()
