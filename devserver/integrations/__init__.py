@@ -6,6 +6,7 @@ package at run time, by name, for it may not know who stands above it.
 
 from __future__ import annotations
 
+from devserver.integrations.celery import CeleryIntegration
 from devserver.integrations.daphne import DaphneIntegration
 from devserver.integrations.django import DjangoIntegration
 from devserver.integrations.falcon import FalconIntegration
@@ -30,5 +31,6 @@ INTEGRATIONS: tuple[Integration, ...] = (
     *NAMED,
     Jinja2Integration(),
     SQLAlchemyIntegration(),
+    CeleryIntegration(),
 )
 """In the order in which they are asked."""

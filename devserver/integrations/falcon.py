@@ -27,7 +27,7 @@ class _App(Protocol):
 
 class FalconIntegration(NamedIntegration):
     def __init__(self) -> None:
-        super().__init__("Falcon", "falcon", ("falcon.app", "falcon.asgi.app"))
+        super().__init__("Falcon", "falcon", ("falcon.app", "falcon.asgi.app"), registries="falcon")
 
     def loaded(self, app: object, options: Options) -> Integrated:
         for one in find_layers(app, self._is_its):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from devserver.integrations.consoles import leave_out_reported
 from devserver.integrations.jinja2 import template_folders
+from devserver.integrations.registries import registries_of
 from devserver.integrations.releases import release_of, titled
 from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
@@ -81,6 +82,9 @@ class FlaskIntegration(Integration):
             template_roots=tuple(dict.fromkeys(templates)),
             versions=tuple((name, version) for name, version in versions if version),
         )
+
+    def registries(self, app: object) -> Iterable[tuple[str, object]]:
+        return registries_of("flask", self.name, self._apps(app))
 
     def _listen(self) -> None:
         from flask import got_request_exception

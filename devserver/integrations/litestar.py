@@ -31,7 +31,7 @@ class _App(Protocol):
 
 class LitestarIntegration(NamedIntegration):
     def __init__(self) -> None:
-        super().__init__("Litestar", "litestar", ("litestar.app",))
+        super().__init__("Litestar", "litestar", ("litestar.app",), registries="litestar")
 
     def prepare(self) -> None:
         os.environ.setdefault("LITESTAR_DEBUG", "1")

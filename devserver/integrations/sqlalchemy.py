@@ -9,10 +9,12 @@ alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from devserver.server.integration import Integration
+from devserver.integrations.registries import registries_of
+from devserver.options import Options
+from devserver.server.integration import Integrated, Integration
 from devserver.server.load.ownership import is_users
 
 if TYPE_CHECKING:
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 class SQLAlchemyIntegration(Integration):
     name = "SQLAlchemy"
+
+    def applies(self, app: object, modules: Container[str]) -> bool:
+        return "sqlalchemy.engine.base" in modules
+
+    def loaded(self, app: object, options: Options) -> Integrated:
+        return Integrated(name="")  # the banner names what serves
+
+    def registries(self, app: object) -> Iterable[tuple[str, object]]:
+        return registries_of("sqlalchemy", self.name)
 
     def before_freeze(self) -> None:
         """Close what is idle."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
+from devserver.integrations.registries import registries_of
 from devserver.integrations.releases import release_of, titled
 from devserver.options import Options
 from devserver.server.integration import Integrated, Integration
@@ -33,6 +34,9 @@ class StarletteIntegration(Integration):
             static_roots=tuple(dict.fromkeys(roots)),
             versions=tuple((name, version) for name, version in used if version),
         )
+
+    def registries(self, app: object) -> Iterable[tuple[str, object]]:
+        return registries_of("starlette", self.name, self._apps(app))
 
     def _apps(self, app: object) -> Iterator[object]:
         kind = sys.modules["starlette.applications"].Starlette

@@ -103,6 +103,17 @@ class Integration(Protocol):
         has answered: it may take seconds, run user code and ask databases. What it raises is told."""
         return Checked()
 
+    def phase(self) -> str:
+        """The part of the load that runs now, where the framework loads in parts: a module that ran in one is never imported in
+        another. Asked whenever a module begins, so it costs next to nothing and imports nothing."""
+        return ""
+
+    def registries(self, app: object) -> Iterable[tuple[str, object]]:
+        """What of this framework's knows the user's code (routes, signal receivers, registered models), each with a name that a
+        person understands, in the order that counts. Looked at by `server/load/digest.py`, once the app is loaded, in a process
+        that does not serve. What it raises counts as a difference."""
+        return ()
+
     def before_freeze(self) -> None:
         """A checkpoint is about to be made (close database connections …)."""
         return

@@ -10,7 +10,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from devserver.integrations.django import errors, sheets, templates
 from devserver.integrations.django.requestlog import request_log
 from devserver.integrations.django.staticfiles import static_files
 from devserver.integrations.django.targets import named_app
+from devserver.integrations.registries import registries_of
 from devserver.integrations.releases import release_of, titled
 from devserver.options import Options
 from devserver.server.integration import Checked, Integrated, Integration
@@ -88,6 +89,16 @@ class DjangoIntegration(Integration):
         from devserver.integrations.django.checks import check_project
 
         return check_project()
+
+    def phase(self) -> str:
+        """As `django.setup` goes: settings, app configurations, models, what `ready()` imports; then all that serves."""
+        apps = vars(module).get("apps") if (module := sys.modules.get("django.apps.registry")) is not None else None
+        if apps is None:
+            return "settings"
+        return "serving" if apps.ready else "ready" if apps.models_ready else "models" if apps.apps_ready else "apps"
+
+    def registries(self, app: object) -> Iterable[tuple[str, object]]:
+        return registries_of("django", self.name)
 
     def before_freeze(self) -> None:
         """Two processes must not share a database connection. One in use stays open, and is a barrier."""
