@@ -26,7 +26,7 @@ _OBJECTS_PER_MEMBER = 64
 _NESTED_SETS = 3
 _NUMBER = re.compile(r"[0-9][0-9a-fx]{6,}")  # a decimal one, or one with its 0x
 _HIGH, _BLOCK = 1 << 40, 32
-"""A number that large, in the four gigabytes around an object, is an address and no number of the user's."""
+"""A number that large, within four gigabytes of an object, is an address and no number of the user's."""
 
 
 class Digester:
@@ -270,7 +270,8 @@ class _Walk:
         self._references[id(member)] = line
         self._referenced.append(member)
         if id(member) > _HIGH:
-            self._blocks.add(id(member) >> _BLOCK)
+            block = id(member) >> _BLOCK
+            self._blocks |= {block - 1, block, block + 1}  # memory goes on beyond the border of one
         return line
 
     def _in_order(self, members: tuple[object, ...], part: _Part) -> tuple[object, ...]:
