@@ -1,57 +1,67 @@
-"""Which of the user's modules imported which while it was executed, and so which depend on one that is edited.
+"""Which module imported which while it was executed, and so which depend on one that is edited.
 
-Plain data that server and supervisor share: the server builds it from what `server/load/edges.py` saw, the supervisor keeps it
-beside the read-set. An edge goes from the module that was being *executed*, whoever's function did the import. Modules of libraries
-are left out; a way that leads through them is an edge from the user's module before to the user's module behind.
+Plain data that server and supervisor share: the server builds it from what `server/load/edges.py` saw, the supervisor decides by it
+what may be imported before an edited file. An edge goes from the module that was being *executed*, whoever's function did the
+import. Libraries' modules are in it as well: a way may lead through them, and they take their time like the user's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Run(NamedTuple):
+    """A module's run, as it began."""
+
+    source: str  # "": a library's
+    phase: str | None  # of the load; None: nobody could import it by its name now
+    ms: float  # until the next one began
 
 
 @dataclass(frozen=True, slots=True)
 class ImportGraph:
-    """The user's sources in the order of their execution, and for each the numbers of those it imported."""
+    """The modules in the order in which they began to run. All tuples have their length."""
 
+    names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    phases: tuple[str | None, ...] = ()
+    took_ms: tuple[float, ...] = ()
     imported: tuple[tuple[int, ...], ...] = ()
+    """For each the numbers of those that it imported."""
 
     @classmethod
-    def build(cls, sources: Iterable[str], imports: Mapping[str, Iterable[str]]) -> ImportGraph:
-        """`sources`: the user's, in the order of their execution. `imports`: the sources that each imported, those of libraries
-        among them."""
-        order = tuple(sources)
-        numbers = {source: number for number, source in enumerate(order)}
+    def build(cls, runs: Mapping[str, Run], imports: Mapping[str, Iterable[str]]) -> ImportGraph:
+        """`runs`: by name, in the order in which they began. `imports`: what each asked for; names that did not run are left
+        out."""
+        numbers = {name: number for number, name in enumerate(runs)}
 
-        def users_behind(source: str) -> tuple[int, ...]:
-            found: set[int] = set()
-            seen, open_ = {source}, [source]
-            while open_:
-                for target in imports.get(open_.pop(), ()):
-                    if target in seen:
-                        continue
-                    seen.add(target)
-                    if target in numbers:
-                        found.add(numbers[target])
-                    else:
-                        open_.append(target)
-            return tuple(sorted(found))
+        def targets(name: str) -> tuple[int, ...]:
+            return tuple(sorted({numbers[target] for target in imports.get(name, ()) if target in numbers}))
 
-        return cls(order, tuple(map(users_behind, order)))
+        return cls(
+            tuple(runs),
+            tuple(run.source for run in runs.values()),
+            tuple(run.phase for run in runs.values()),
+            tuple(run.ms for run in runs.values()),
+            tuple(map(targets, runs)),
+        )
 
-    def dependents(self, source: str) -> frozenset[str]:
-        """The sources from which edges lead to `source`, directly or through others. Never itself."""
+    def numbers_of(self, source: str) -> tuple[int, ...]:
+        """The modules that this file is: one as a rule, more if it was imported by several names."""
+        return tuple(number for number, known in enumerate(self.sources) if known == source)
+
+    def dependents(self, modules: Collection[int]) -> frozenset[int]:
+        """Those from which edges lead to one of `modules`, directly or through others, and `modules` themselves."""
         importers: dict[int, list[int]] = {}
         for importer, targets in enumerate(self.imported):
             for target in targets:
                 importers.setdefault(target, []).append(importer)
-        found: set[int] = set()
-        open_ = [number for number, known in enumerate(self.sources) if known == source]
+        found, open_ = set(modules), list(modules)
         while open_:
             for importer in importers.get(open_.pop(), ()):
                 if importer not in found:
                     found.add(importer)
                     open_.append(importer)
-        return frozenset(self.sources[number] for number in found) - {source}
+        return frozenset(found)

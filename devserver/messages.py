@@ -54,12 +54,23 @@ class Configure(NamedTuple):
 # --- supervisor → checkpoint, the root being the first ---
 
 
+class HoistLevel(NamedTuple):
+    """Modules to import before the first search of any that depends on an edited file; a checkpoint follows."""
+
+    phase: str  # of the load, in which all of them run
+    before: tuple[str, ...]  # folder/name of the edited modules and of those that depend on them
+    modules: tuple[str, ...]  # names, in their order
+
+
 class Plan(NamedTuple):
     """Where the load that is about to go on may freeze. What it says of files is known from the loads before."""
 
     checkpoints: bool = False
     saved: tuple[str, ...] = ()  # files that were saved while running, the latest first
     load_ms: float = 0.0  # how long a whole load takes; 0: nobody knows
+    hoist: tuple[HoistLevel, ...] = ()  # in the order in which they are reached; checkpoints stand nowhere else then
+    rehearses: bool = False  # what it loads is to be compared, not served: `StateDigested`
+    late: tuple[str, ...] = ()  # of a rehearsal: what first requests have imported, which it imports when all is loaded
 
 
 class ResumeCheckpoint(NamedTuple):
@@ -137,6 +148,19 @@ class RefreshFiles(NamedTuple):
     watched: tuple[str, ...] = ()  # of these the app wants to hear (`LoadEnded.watched`), before browsers do
 
 
+class DescribeState(NamedTuple):
+    """To a rehearsal: the parts of these digests are wanted."""
+
+    labels: tuple[str, ...]
+
+
+class TakeOver(NamedTuple):
+    """To a rehearsal: serve after all. `Serve` follows when it has said that it is loaded."""
+
+    run: int
+    refreshes: int
+
+
 class PinJudged(NamedTuple):
     """The answer to `PinTried`; they come in the order of the tries."""
 
@@ -168,10 +192,7 @@ class ReadsRecorded(NamedTuple):
 
 
 class ImportsRecorded(NamedTuple):
-    """Which modules of the user's imported which, all that came before the checkpoint included.
-
-    Once, some time after a load that continued from a checkpoint or began anew because something was saved.
-    """
+    """Which modules imported which, all that came before the checkpoint included. Of a rehearsal, before its `StateDigested`."""
 
     graph: ImportGraph
 
@@ -188,6 +209,12 @@ class CheckpointFrozen(NamedTuple):
     fds: int = 1
 
 
+class LateImports(NamedTuple):
+    """What the first requests have imported of libraries. Of a server that was loaded because something was saved."""
+
+    modules: tuple[str, ...]
+
+
 class LoadEnded(NamedTuple):
     """The target is loaded; the server waits for `Serve`."""
 
@@ -196,12 +223,35 @@ class LoadEnded(NamedTuple):
     modules: int  # how many modules of the user's are loaded
     load_ms: float  # since it was forked from the checkpoint that it continued from
     ran: int = 0  # how many of the modules ran since then
+    hoisted: int = 0  # how many others, libraries' included, were imported before their turn
     barrier: str = ""  # what kept the load from being frozen to its end
     exclusive: tuple[str, ...] = ()  # what it holds that a second process could not: "port 5678", "lock on …"
     template_roots: tuple[str, ...] = ()
     static_roots: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # absolute globs: the app wants to hear of changes of these, read or not
     notices: tuple[str, ...] = ()  # one line each, for the terminal
+
+
+class StateDigested(NamedTuple):
+    """A rehearsal has ended: digests of the state that the load has left, by what they are about."""
+
+    digests: tuple[tuple[str, str], ...] = ()
+    complete: bool = True  # else it was too much to be looked at, and equal digests prove nothing
+    error: str = ""  # the load raised: what, and where
+    exclusive: tuple[str, ...] = ()
+
+
+class StateDescribed(NamedTuple):
+    """The answer to `DescribeState`: a digest for each part."""
+
+    parts: tuple[tuple[str, str], ...]
+
+
+class HoistFailed(NamedTuple):
+    """A rehearsal ends because this module cannot be imported before the others."""
+
+    module: str
+    reason: str
 
 
 class LoadFailed(NamedTuple):
@@ -319,12 +369,18 @@ Message = (
     | AdoptConnections
     | Drain
     | RefreshFiles
+    | DescribeState
+    | TakeOver
     | PinJudged
     | TerminalGranted
     | LaunchEditor
     | ReadsRecorded
     | ImportsRecorded
     | CheckpointFrozen
+    | StateDigested
+    | StateDescribed
+    | HoistFailed
+    | LateImports
     | LoadEnded
     | LoadFailed
     | ServingBegan

@@ -109,6 +109,10 @@ class Options:
         default=True,
         metadata=_asked(Group.RELOAD, "Keep the load in steps to restart from.", read=values.read_switch),
     )
+    hoist: bool = field(
+        default=True,
+        metadata=_asked(Group.RELOAD, "Import first what an edit does not concern.", read=values.read_switch),
+    )
     livereload: bool = field(
         default=True,
         metadata=_asked(Group.RELOAD, "Pages in browsers follow each change.", read=values.read_switch),

@@ -146,3 +146,9 @@ class Report:
     versions: tuple[tuple[str, str], ...] = ()  # ("Python", "3.12.1"), ("Django", "5.2")
     detail: str = ""  # a sentence below the title, where there is one
     id: str = ""  # by which a page asks for what was kept of it (`kept.py`); "" where nothing was
+
+    @property
+    def gist(self) -> str:
+        """What was raised, and where. Equal for reports of the same mistake; messages may hold addresses."""
+        places = [f"{error.type_name} {error.place.path}:{error.place.line}" for error in self.errors if error.place]
+        return " ".join((str(self.occasion), *(places or [self.title])))

@@ -195,6 +195,14 @@ def sign_module(path: str) -> str:
     return f"m:{name}/" if is_folder else ABSENT
 
 
+def module_path(source: str) -> str:
+    """folder/name of the module whose source this is."""
+    folder, _, name = source.rpartition("/")
+    if name.startswith("__init__."):
+        return folder
+    return f"{folder}/{name.partition('.')[0]}"
+
+
 def module_file(path: str, signature: str) -> str:
     """The path behind a module's signature: what an import of `path` finds; "" for nothing."""
     if not signature.startswith("m:"):

@@ -55,6 +55,7 @@ Reloading:
   --reload-include GLOB       Restart for these, read or not.  [repeatable]
   --reload-exclude GLOB       Do not watch these.  [repeatable]
   --[no-]checkpoints          Keep the load in steps to restart from.  [on]
+  --[no-]hoist                Import first what an edit does not concern.  [on]
   --[no-]livereload           Pages in browsers follow each change.  [on]
   --poll                      Find changes by polling, for network mounts.
 

@@ -200,7 +200,7 @@ def test_wrong_values_have_a_hint(tmp_path: Path) -> None:
     [
         ("prot", "did you mean `port`?"),
         ("reload_dir", "did you mean `reload-dir`"),
-        ("Host", "did you mean `host`?"),
+        ("Host", "did you mean `host` or `hoist`?"),
         ("quux", "known keys: target, interface"),
     ],
 )

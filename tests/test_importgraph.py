@@ -1,4 +1,4 @@
-"""The import graph: edges through libraries, dependents, the way over the channel."""
+"""The import graph: dependents, the way over the channel."""
 
 from __future__ import annotations
 
@@ -6,41 +6,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devserver.importgraph import ImportGraph
+from devserver.importgraph import ImportGraph, Run
 from devserver.messages import ImportsRecorded, decode, encode
 
 
 def graph(**imports: str) -> ImportGraph:
     """Names in small letters are the user's, the others a library's; what each imports as one string."""
-    paths = {name: f"/app/{name}.py" for name in "abcdefLMNxyz"}
-    return ImportGraph.build(
-        [paths[name] for name in imports if name.islower()],
-        {paths[name]: [paths[target] for target in targets] for name, targets in imports.items()},
-    )
+    runs = {name: Run(f"/app/{name}.py" if name.islower() else "", "", 1.5) for name in imports}
+    return ImportGraph.build(runs, imports)
 
 
-def names(paths: frozenset[str]) -> str:
-    return "".join(sorted(path[5:-3] for path in paths))
+def dependents(built: ImportGraph, *edited: str) -> str:
+    modules = [number for name in edited for number in built.numbers_of(f"/app/{name}.py")]
+    return "".join(sorted(built.names[number] for number in built.dependents(modules)))
 
 
 @pytest.mark.parametrize(
-    ("imports", "edited", "dependents"),
+    ("imports", "edited", "expected"),
     [
-        ({"a": "b", "b": ""}, "b", "a"),
-        ({"a": "b", "b": ""}, "a", ""),
-        ({"a": "b", "b": "c", "c": "", "d": ""}, "c", "ab"),
-        ({"a": "b", "b": "a", "c": "a"}, "a", "bc"),
-        ({"a": "a"}, "a", ""),
-        ({"a": "L", "L": "a"}, "a", ""),
-        ({"a": "L", "L": "b", "b": ""}, "b", "a"),
-        ({"a": "L", "L": "M", "M": "Lb", "b": ""}, "b", "a"),
-        ({"a": "L", "L": "M", "M": "", "b": ""}, "b", ""),
-        ({"a": "xyz", "b": "a"}, "a", "b"),
-        ({"a": ""}, "nowhere", ""),
+        ({"a": "b", "b": ""}, "b", "ab"),
+        ({"a": "b", "b": ""}, "a", "a"),
+        ({"a": "b", "b": "c", "c": "", "d": ""}, "c", "abc"),
+        ({"a": "b", "b": "a", "c": "a"}, "a", "abc"),
+        ({"a": "a"}, "a", "a"),
+        ({"a": "L", "L": "a"}, "a", "La"),
+        ({"a": "L", "L": "b", "b": ""}, "b", "Lab"),
+        ({"a": "L", "L": "M", "M": "Lb", "b": "", "N": ""}, "b", "LMab"),
+        ({"a": "L", "L": "M", "M": "", "b": ""}, "b", "b"),
+        ({"a": "xyz", "b": "a"}, "a", "ab"),
+        ({"a": "c", "b": "d", "c": "", "d": "", "e": ""}, "cd", "abcd"),
+        ({"a": ""}, "n", ""),
     ],
 )
-def test_dependents(imports: dict[str, str], edited: str, dependents: str) -> None:
-    assert names(graph(**imports).dependents(f"/app/{edited}.py")) == dependents
+def test_dependents(imports: dict[str, str], edited: str, expected: str) -> None:
+    assert dependents(graph(**imports), *edited) == expected
+
+
+def test_a_file_that_is_two_modules() -> None:
+    runs = {"p.a": Run("/app/a.py", "", 1), "a": Run("/app/a.py", "", 1), "b": Run("/app/b.py", "", 1)}
+    built = ImportGraph.build(runs, {"b": ["a", "nothing"]})
+    assert built.numbers_of("/app/a.py") == (0, 1)
+    assert built.imported == ((), (), (1,))
 
 
 @given(
@@ -49,19 +55,18 @@ def test_dependents(imports: dict[str, str], edited: str, dependents: str) -> No
     )
 )
 def test_dependents_are_all_from_whom_a_way_leads(imports: dict[str, str]) -> None:
-    reach = {name: set(imports[name]) for name in imports}
+    reach = {name: {*imports[name], name} for name in imports}
     for _ in imports:
         for name in imports:
             reach[name] |= {far for near in reach[name] for far in reach.get(near, ())}
     built = graph(**imports)
     for edited in filter(str.islower, imports):
-        expected = "".join(
-            sorted(name for name in imports if name.islower() and name != edited and edited in reach[name])
-        )
-        assert names(built.dependents(f"/app/{edited}.py")) == expected
+        expected = "".join(sorted(name for name in imports if edited in reach[name]))
+        assert dependents(built, edited) == expected
 
 
 def test_it_travels() -> None:
-    message = ImportsRecorded(graph(a="bL", L="c", b="c", c=""))
-    assert message.graph.imported == ((1, 2), (2,), ())
+    runs = {"a": Run("/app/a.py", "first", 0.25), "L": Run("", None, 1)}
+    message = ImportsRecorded(ImportGraph.build(runs, {"a": ["L"]}))
+    assert message.graph.imported == ((1,), ())
     assert decode(encode(message).rstrip()) == message

@@ -39,7 +39,7 @@ def test_the_list_of_options_is_the_promised_one() -> None:
         "TARGET", "--reload", "--host", "--port", "--interface", "--factory", "--app-dir", "--static", "--reload-dir",
         "--reload-include", "--reload-exclude", "--checkpoints", "--poll", "--env-file", "--allowed-host", "--threads", "--grace",
         "--access-log", "--color", "--console", "--editor", "--framework-errors", "--full-tracebacks", "--slow-callbacks",
-        "--livereload", "--browser-errors", "--static-files", "--checks",
+        "--livereload", "--browser-errors", "--static-files", "--checks", "--hoist",
     }  # fmt: skip
 
 

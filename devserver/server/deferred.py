@@ -43,6 +43,7 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 _PATH = tuple(sys.path)  # before the user's folders come into it
+_importing: set[int] = set()  # the threads that are within `ours_first`
 
 PACKAGES = ("uvicorn",)
 """Their `__init__` brings a command line and reloaders along, of which a server needs nothing."""
@@ -102,14 +103,23 @@ def ours_first() -> Iterator[None]:
     """
     lock = _one_at_a_time
     is_alone = lock.acquire(timeout=_PATIENCE_S)  # whoever has it may wait for an import that this thread is in
-    finder = _OursFirst(threading.get_ident())
+    thread = threading.get_ident()
+    finder, is_inner = _OursFirst(thread), thread in _importing
     sys.meta_path.insert(0, finder)
+    _importing.add(thread)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
+        if not is_inner:
+            _importing.discard(thread)
         if is_alone:
             lock.release()
+
+
+def is_ours_first() -> bool:
+    """Does this thread import something of ours?"""
+    return threading.get_ident() in _importing
 
 
 class _OursFirst:

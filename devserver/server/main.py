@@ -29,8 +29,10 @@ from devserver.messages import (
     Configure,
     ConnectionsHandedOver,
     Drain,
+    HoistFailed,
     ImportsRecorded,
     Interface,
+    LateImports,
     LoadEnded,
     LoadFailed,
     LoadWanted,
@@ -57,10 +59,12 @@ from devserver.server.integration import Integrated, Integration, LogRequest, St
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.freezing import Freezer
+from devserver.server.load.hoisting import Hoister, HoistError
 from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
+from devserver.server.rehearsing import Courtesy, Mute, State, import_late, stand_by
 from devserver.server.reporting import Reporting
 from devserver.server.web import stack
 from devserver.server.web.client import Edition
@@ -77,12 +81,12 @@ from devserver.terminal import request_line
 if TYPE_CHECKING:
     from devserver.server.watchdog import Watchdog
 
+_OURS = f"{__name__.partition('.')[0]}."
 SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request at least; else what is left of the grace."""
 _FLUSH_S = 0.5
-_GRAPH_AFTER_S = 1.0
-"""The import graph is for the next save: first whoever waits for an answer. Where nobody saves it is not asked for: to look at all
-modules copies pages that are shared with the checkpoints."""
+_FIRST_REQUESTS_S = 0.7
+"""So long after the first request it is looked what it has imported."""
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class App:
     integrated: Integrated
     has_lifespan: bool = False
     wsgi: WSGIAdapter | None = None
+    target: object = None  # what the user's code has made
     report: Report | None = None  # the load failed
 
 
@@ -117,14 +122,25 @@ class ServerProcess:
         self._recorder = Recorder(
             on_read=self._send_reads,
             roots=(self._target.app_dir, *self._options.reload_dir),
+            phase=self._module_begins,
         )
+        self._plan = resumed.plan
+        self._loaded: frozenset[str] = frozenset()  # all modules, before the first request
+        self._courtesy = Courtesy()
+        self._mute = Mute()
+        self._hoister = Hoister(self._phase)
         self._freezer = Freezer(
-            resumed, journal=self._recorder, integrations=integrations, on_resumed=self._continue_as
+            resumed,
+            journal=self._recorder,
+            integrations=integrations,
+            on_resumed=self._continue_as,
+            hoister=self._hoister,
+            rest=self._courtesy.give_way,
+            not_hoisted=self._end_unhoisted,
         )
         self._recorder.about_to_search = self._freezer.search_begins
         self._began = time.perf_counter()  # to load, or to go on with it
         self._ran_before = 0  # modules that had run by then
-        self._is_edited = bool(resumed.plan.saved)
         self._prompts = Prompts(
             ask=lambda: self._send(TerminalWanted()),
             give_back=lambda: self._send(TerminalReleased()),
@@ -158,6 +174,8 @@ class ServerProcess:
         """Load, serve until told to end, end."""
         self._prepare_process()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
+        if self._plan.rehearses:
+            self._stand_by(app)
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)
@@ -173,6 +191,7 @@ class ServerProcess:
                 stream.reconfigure(line_buffering=True)  # into a file or pipe too, as on a terminal
         faulthandler.enable(file=self._stack_fd, all_threads=True)
         faulthandler.register(processes.STACK_SIGNAL, file=self._stack_fd, all_threads=True)
+        self._begin_rehearsal(active=self._plan.rehearses)
         os.environ.update(self._environment)
         sys.argv = list(self._argv)
         self._prompts.install()
@@ -226,8 +245,49 @@ class ServerProcess:
         os.close(resumed.stack_fd)
         self._began = time.perf_counter()
         self._ran_before = self._recorder.source_count
-        self._is_edited = bool(resumed.plan.saved)
         self._outside.resumed()
+        self._plan = resumed.plan
+        self._begin_rehearsal(active=self._plan.rehearses)
+
+    def _phase(self) -> str:
+        """The part of the load that runs, as the frameworks name theirs."""
+        return "/".join(filter(None, (integration.phase() for integration in self._integrations)))
+
+    def _module_begins(self) -> str:
+        self._courtesy.give_way()
+        return self._phase()
+
+    # --- rehearsals ---
+
+    def _begin_rehearsal(self, *, active: bool) -> None:
+        self._mute.switch(on=active)
+        self._freezer.know(*self._mute.descriptors())
+        self._courtesy.begin(active=active)
+
+    def _end_unhoisted(self, error: HoistError) -> NoReturn:
+        self._send(HoistFailed(error.module, error.reason))
+        self._channel.flush_within(_FLUSH_S)
+        os._exit(0)
+
+    def _stand_by(self, app: App) -> None:
+        """Say what the load has come to. Returns if the supervisor wants this process to serve after all."""
+        took_s = time.perf_counter() - self._began
+        import_late(self._plan.late)
+        error = "" if app.report is None else app.report.gist
+        if not self._hoister.count and not error:
+            self._send(ImportsRecorded(self._recorder.take_import_graph()))
+        self._send_reads()
+        names = self._recorder.modules()
+        state = State(
+            modules={name: module for name, module in tuple(sys.modules.items()) if name in names},
+            target=app.target,
+            integrations=self._applicable,
+            error=error,
+        )
+        order = stand_by(self._channel, state, self._courtesy.give_way)
+        self._browsers.edition = Edition(order.run, order.refreshes)
+        self._began = time.perf_counter() - took_s  # it stood by since
+        self._begin_rehearsal(active=False)
 
     def _compose(self, loaded: Loaded, integrated: Integrated) -> App:
         if loaded.interface is Interface.STATIC:
@@ -240,8 +300,15 @@ class ServerProcess:
                 on_request_ended=self._request_ended,
                 warn=lambda text: self._send(Noticed(text, warning=True)),
             )
-            return App(adapter, loaded.interface, loaded.name, integrated, wsgi=adapter)
-        return App(loaded.app, loaded.interface, loaded.name, integrated, has_lifespan=True)  # type: ignore[arg-type]
+            return App(adapter, loaded.interface, loaded.name, integrated, wsgi=adapter, target=loaded.app)
+        return App(
+            loaded.app,  # type: ignore[arg-type]
+            loaded.interface,
+            loaded.name,
+            integrated,
+            has_lifespan=True,
+            target=loaded.app,
+        )
 
     def _page_app(self, report: Report) -> App:
         async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -275,7 +342,7 @@ class ServerProcess:
         self._engine = Engine(
             self._build_stack(app),
             state=lifespan.state,
-            on_first_request=lambda: self._send(RequestBegan()),
+            on_first_request=self._first_request,
             look_at_orders=self._obey_all,
             notice=lambda text: self._send(Noticed(text, warning=True)),
             on_error=lambda error: self._reporting.show(self._reporting.make(error, Occasion.REQUEST)),
@@ -284,6 +351,7 @@ class ServerProcess:
         for integration in self._applicable:
             integration.serves(self._recorder.missed)
         self._recorder.begin_serving()
+        self._loaded = frozenset(sys.modules)
         self._send_reads()
         self._say_loaded(app, (time.perf_counter() - self._began) * 1000)
         for message, fds in self._early_orders:
@@ -331,6 +399,18 @@ class ServerProcess:
         except TimeoutError:
             pass
         adapter.stop()
+
+    def _first_request(self) -> None:
+        assert self._loop is not None
+        self._send(RequestBegan())
+        if self._plan.saved:
+            self._loop.call_later(_FIRST_REQUESTS_S, self._send_late_imports)
+
+    def _send_late_imports(self) -> None:
+        users = self._recorder.modules()
+        late = tuple(name for name in tuple(sys.modules) if name not in self._loaded and name not in users)
+        if late := tuple(name for name in late if not name.startswith(_OURS)):
+            self._send(LateImports(late))
 
     def _build_stack(self, app: App) -> ASGIApp:
         assert self._loop is not None
@@ -386,6 +466,7 @@ class ServerProcess:
                 modules=self._recorder.source_count,
                 load_ms=load_ms,
                 ran=self._recorder.source_count - self._ran_before,
+                hoisted=self._hoister.count,
                 barrier=self._freezer.barrier,
                 exclusive=exclusive,
                 template_roots=tuple(str(root) for root in app.integrated.template_roots),
@@ -445,8 +526,6 @@ class ServerProcess:
             case Serve():
                 self._engine.serve(fds)
                 self._send(ServingBegan())
-                if self._is_edited:
-                    self._loop.call_later(_GRAPH_AFTER_S, self._send_imports)
                 if self._checks is not None:
                     self._checks.begin(self._loop)
             case AdoptConnections(data=data):
@@ -516,9 +595,6 @@ class ServerProcess:
     def _send_reads(self) -> None:
         if reads := self._recorder.drain_reads():
             self._send(ReadsRecorded(reads))
-
-    def _send_imports(self) -> None:
-        self._send(ImportsRecorded(self._recorder.take_import_graph()))
 
 
 class StaticMountOnly:

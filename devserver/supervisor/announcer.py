@@ -93,6 +93,18 @@ class Announcer:
             self._check_failure = ()
             self._console.notice("the project passes its checks again")
 
+    def order_mattered(self, file: str, difference: str) -> None:
+        """What was loaded in the exact order behind the server differs, and takes over."""
+        (name,) = shown([file])
+        self.because((name,), "loaded in the exact order", f"differs: {difference}" if difference else "")
+
+    def loaded_exactly(self, file: str, difference: str) -> None:
+        """Nothing was served in another order, and nothing will be."""
+        (name,) = shown([file])
+        self._console.notice(
+            f"{name} is loaded in the exact order, which matters here ({difference or 'else it raises'})"
+        )
+
     def tell(self, tell: Tell, server: ServerRecord | None, last_words: str) -> None:
         """Say it. `last_words`: what faulthandler wrote, if the server has ended."""
         console = self._console
@@ -163,7 +175,7 @@ class Announcer:
                 ran=loaded.ran if resumed else None,
                 elapsed_ms=(time.monotonic() - self._began) * 1000,
                 fixed=self._was_broken,
-                reason=self._reason or loaded.barrier,
+                reason=self._reason or loaded.barrier or _hoisted(loaded),
                 event="is loaded" if is_first else self._event,
             )
         if loaded is not None:
@@ -207,6 +219,10 @@ def _warning_key(report: Report) -> tuple[str, ...]:
         if (place := error.place) is not None:
             texts += [place.path, *(line.text.strip() for line in place.source if line.number == place.line)]
     return tuple(texts)
+
+
+def _hoisted(loaded: LoadEnded) -> str:
+    return f"{loaded.hoisted} hoisted, order checked" if loaded.hoisted else ""
 
 
 def _before(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -35,9 +36,10 @@ from devserver.readset import (
     verify_all,
 )
 from devserver.signatures import ABSENT
+from devserver.supervisor.chain import CheckpointRecord
 from devserver.supervisor.ignore import IgnoreRules, Pattern
 from devserver.supervisor.installed import PATIENCE_S, quiet_in_s, read_installed
-from devserver.supervisor.plan import Decision, Nothing, Refresh, Resume, Rules, decide, is_written
+from devserver.supervisor.plan import Decision, Nothing, Refresh, Resume, Rules, decide, furthest, is_written
 from devserver.supervisor.tree import ServerRecord
 
 SAVE_S = 0.05
@@ -62,16 +64,18 @@ class Changes:
         current: Callable[[], ServerRecord | None],
         hear: Callable[[], None],
         decided: Callable[[Decision], None],
+        lines: Callable[[], tuple[Sequence[CheckpointRecord], Sequence[CheckpointRecord]]],
         call_later: Callable[[float, Callable[[], None]], None],
         installed: Sequence[str] = (),
     ) -> None:
-        """`installed`: the folders of installed software, real paths."""
+        """`lines`: the checkpoints of the line and of the branch. `installed`: the folders of installed software, real paths."""
         self._ignored = rules
         self._roots = roots
         self._signer = Signer()
         self._current = current
         self._hear = hear
         self._decided = decided
+        self._lines = lines
         self._call_later = call_later
         self._env_file = options.env_file and os.path.abspath(options.env_file)
         self._installed = tuple(installed)
@@ -224,7 +228,10 @@ class Changes:
         decision = decide(changes, chain, rules, recheck=recheck)
         if isinstance(decision, Resume) and (own := self._own - touched):
             # No reason to resume, but from here on no checkpoint that holds the old state is to be resumed.
-            decision = decide((*changes, *observe(own, chain, signer=self._signer)), chain, rules, recheck=recheck)
+            changes = (*changes, *observe(own, chain, signer=self._signer))
+            decision = decide(changes, chain, rules, recheck=recheck)
+        if isinstance(decision, Resume):
+            decision = self._with_both(decision, changes, record, rules, recheck=recheck)
         self._own |= {change.path for change in changes if is_written(change.path, chain)}
         match decision:
             case Nothing():
@@ -238,6 +245,20 @@ class Changes:
                     change.path: change.signature for change in changes if not self._is_read(change.path, record)
                 }
         self._decided(decision)
+
+    def _with_both(
+        self, decision: Resume, changes: Sequence[Change], record: ServerRecord, rules: Rules, *, recheck: bool
+    ) -> Resume:
+        """The server has continued from the line or from the branch; how far either may be followed."""
+
+        def reach(checkpoints: Sequence[CheckpointRecord]) -> int:
+            line = [self._root_reads, *(checkpoint.reads for checkpoint in checkpoints[1:])]
+            return furthest(changes, line, self._chain(record), rules, recheck=recheck)
+
+        line, branch = self._lines()
+        if record.hoisted:
+            return replace(decision, checkpoint=reach(line), hoisted=decision.checkpoint)
+        return replace(decision, hoisted=reach(branch) if branch else 0)
 
     def _complete(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """Without what is still being installed: that is compared again when it has been left alone for a moment."""

@@ -21,13 +21,23 @@ class RetireRoot:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Fork `server` from the checkpoint at `position`, or the deepest before it; a stand-in from the root."""
+    """Fork `server` from the checkpoint of the branch at `hoisted`, if there is one; else from that of the line at `position`, or
+    the deepest before it. A stand-in from the root."""
 
     server: int
     position: int = 0
+    hoisted: int = 0
     stand_in: Report | None = None
     generation: int = 0  # of what it answers: greater than all that came before
     inherits: bool = False  # but for that of one that died, with nothing saved since
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The rehearsal is a server from now on."""
+
+    server: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ Command = (
     SpawnRoot
     | RetireRoot
     | Resume
+    | TakeOver
     | LetServe
     | LetDrain
     | KillServer

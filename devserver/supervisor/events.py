@@ -82,9 +82,18 @@ class StackRead:
 
 @dataclass(frozen=True, slots=True)
 class ResumeDecided:
-    """The planner's word, or a key: load anew from the checkpoint at this position, or from one before it."""
+    """The planner's word, or a key: load anew from the checkpoint at this position, or from one before it; or, with modules
+    hoisted, from the branch at that position, if it reaches so far."""
 
     position: int = 0
+    hoisted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalPreferred:
+    """What was loaded behind the current server differs from it, and is right: it is to serve."""
+
+    server: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ Event = (
     | Ended
     | StackRead
     | ResumeDecided
+    | RehearsalPreferred
     | RestartDecided
     | RefreshDecided
     | PromptOpened

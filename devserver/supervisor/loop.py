@@ -23,7 +23,7 @@ from devserver.channel import Channel
 from devserver.configuration import read_env_file
 from devserver.errors import DevServerError
 from devserver.lastwords import report_from_death, report_from_hang
-from devserver.messages import Configure, PinJudged, Plan
+from devserver.messages import Configure, Message, PinJudged, Plan
 from devserver.options import Options
 from devserver.readset import Read, ReadKind
 from devserver.supervisor import commands, events, state
@@ -39,6 +39,7 @@ from devserver.supervisor.pace import Pace
 from devserver.supervisor.pin import MAX_FAILURES, Pin
 from devserver.supervisor.plan import Nothing, Refresh, Restart, Resume
 from devserver.supervisor.process import RootProcess
+from devserver.supervisor.rehearsals import Rehearsals
 from devserver.supervisor.tree import ServerRecord, Tree
 from devserver.supervisor.watcher import Watcher
 from devserver.target import Target
@@ -116,6 +117,7 @@ class Supervisor:
             current=self._current_record,
             hear=self._hear,
             decided=self._decided,
+            lines=lambda: (self._tree.chain.line, self._tree.chain.branch),
             call_later=self._call_later,
             installed=self._installed,
         )
@@ -139,8 +141,17 @@ class Supervisor:
             on_stream=self._browsers.opened,
             on_refreshed=lambda news: self._browsers.refreshed(news.urls, news.number, page=news.page),
             on_load_wanted=self._load_wanted,
+            on_rehearsal=self._rehearsal_said,
         )
         self._tree.listen_on(listener.sockets)
+        self._rehearsals = Rehearsals(
+            self._tree,
+            plan=self._plan,
+            edited=lambda: self._changes.saved_sources,
+            call_later=self._call_later,
+            prefer=self._rehearsal_preferred,
+            tell=self._announcer.loaded_exactly,
+        )
 
     def _configure(self) -> Configure:
         environment: tuple[tuple[str, str], ...] = ()
@@ -401,9 +412,9 @@ class Supervisor:
                 if paths:
                     self._announcer.refreshed(paths)
                 self._events.append(events.RefreshDecided(paths, watched))
-            case Resume(checkpoint=position, paths=paths):
+            case Resume(checkpoint=position, paths=paths, hoisted=hoisted):
                 self._because(shown(paths), "changed")
-                self._events.append(events.ResumeDecided(position))
+                self._events.append(events.ResumeDecided(position, hoisted))
             case Restart(paths=paths, reason=reason):
                 self._because(shown(paths), "changed", reason)
                 self._events.append(events.RestartDecided())
@@ -415,6 +426,14 @@ class Supervisor:
         if server is self._current_record():
             self._because(shown(paths), "changed")
             self._events.append(events.ResumeDecided())
+
+    def _rehearsal_said(self, number: int, message: Message | None) -> None:
+        self._rehearsals.said(number, message)
+
+    def _rehearsal_preferred(self, number: int, file: str, difference: str) -> None:
+        """The server that answers is not what a fresh start would be: the one that was loaded behind it is."""
+        self._announcer.order_mattered(file, difference)
+        self._events.append(events.RehearsalPreferred(number))
 
     def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:
         self._pace.in_use()
@@ -433,13 +452,22 @@ class Supervisor:
         tree = self._tree
         match command:
             case commands.SpawnRoot():
+                self._rehearsals.overtaken()
                 tree.spawn_root()
             case commands.RetireRoot():
                 tree.retire_root()
-            case commands.Resume(server=number, position=position, stand_in=report, generation=generation):
-                run = self._first_run + generation
-                tree.resume(number, report, position, self._plan(), run=run, refreshes=self._browsers.refreshes)
+            case commands.Resume(server=number, stand_in=report, generation=generation):
+                run, refreshes, plan = self._first_run + generation, self._browsers.refreshes, self._plan()
+                if report is None:
+                    self._rehearsals.overtaken()
+                    tree.resume(number, command.position, command.hoisted, plan, run=run, refreshes=refreshes)
+                else:
+                    tree.stand_in(number, report, plan, run=run, refreshes=refreshes)
                 self._changes.load_began(number, inherits=command.inherits)
+            case commands.TakeOver(server=number, generation=generation):
+                run = self._first_run + generation
+                tree.take_over(number, run=run, refreshes=self._browsers.refreshes)
+                self._changes.load_began(number)
             case commands.LetServe(server=number):
                 tree.let_serve(number)
                 self._changes.load_ended(number)
@@ -468,12 +496,18 @@ class Supervisor:
             case commands.OpenEditor(path=path, line=line, column=column):
                 self._launches.open(path, line, column)
             case commands.Tell():
+                if command.notice is commands.Notice.SERVING:
+                    self._rehearse_behind(command.server)
                 self._announcer.tell(command, tree.servers.get(command.server), tree.last_words.get(command.server, ""))
             case commands.Exit(code=code):
                 if self._exit_code is None:
                     self._exit_code = code
             case _:
                 assert_never(command)
+
+    def _rehearse_behind(self, number: int) -> None:
+        if self._plan().checkpoints and self._options.hoist and (server := self._tree.servers.get(number)):
+            self._rehearsals.serving(server)
 
     def _plan(self) -> Plan:
         """What the next load is told about checkpoints."""

@@ -16,7 +16,7 @@ Runs in the supervisor. Pure: all that was looked at on the disk is in the chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from devserver.readset import Aspect, Change, Read, ReadKind
@@ -64,6 +64,7 @@ class Resume:
 
     checkpoint: int
     paths: tuple[str, ...]
+    hoisted: int = 0  # the index in the branch, if that reaches further
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,31 @@ def decide(changes: Iterable[Change], chain: Sequence[Lookup], rules: Rules, *, 
         css_only = bool(paths) and all(path.lower().endswith(".css") for path in paths)
         return Refresh(paths, css_only, watched=tuple(dict.fromkeys(told)))
     return Nothing()
+
+
+class AtEnd:
+    """What a process has read, as if it had been read last: behind the checkpoints of a line that is not its own."""
+
+    def __init__(self, reads: Sequence[Lookup], position: int) -> None:
+        self._reads = reads
+        self._position = position
+
+    def reads_of(self, path: str, /) -> Sequence[Read]:
+        return [replace(read, position=self._position) for reads in self._reads for read in reads.reads_of(path)]
+
+
+def furthest(
+    changes: Iterable[Change], line: Sequence[Lookup], server: Sequence[Lookup], rules: Rules, *, recheck: bool = False
+) -> int:
+    """From which checkpoint of `line` one may continue after `changes`, which want a resume of a server with these reads: the last
+    that they do not spoil."""
+    match decide(changes, [*line, AtEnd(server, len(line))], rules, recheck=recheck):
+        case Resume(checkpoint=position):
+            return position
+        case Restart():
+            return 0
+        case _:
+            return len(line) - 1
 
 
 def _weigh(change: Change, chain: Sequence[Lookup], rules: Rules) -> _Weight:

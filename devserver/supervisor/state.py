@@ -8,7 +8,8 @@ process, socket, clock or print. Rules that hold:
 - The old server stops accepting the moment a change is acted on; connections wait in the backlog until the new one serves.
 - A newer change overtakes a running load.
 - While a debugger prompt is open nothing is killed, drained or resumed; the wish to load waits (`wanted`).
-- A wish to load holds the deepest checkpoint from which it may continue; two wishes hold the less deep of theirs.
+- A wish to load holds the deepest checkpoint from which it may continue, in the line and in the branch; two wishes hold the less
+  deep of theirs.
 - Who dies on its way from a checkpoint is tried once more from the root: what was frozen may be what kills it.
 - Every `Drain` and every stop starts a deadline, and the deadline ends in a kill.
 """
@@ -34,6 +35,7 @@ from devserver.supervisor.commands import (
     RetireRoot,
     SpawnRoot,
     StartTimer,
+    TakeOver,
     Tell,
     TellBrowsers,
 )
@@ -48,6 +50,7 @@ from devserver.supervisor.events import (
     PromptClosed,
     PromptOpened,
     RefreshDecided,
+    RehearsalPreferred,
     RequestArrived,
     RestartDecided,
     ResumeDecided,
@@ -114,6 +117,7 @@ class State:
     draining: tuple[Server, ...] = ()  # the oldest first
     wanted: Wanted = Wanted.RESUME  # a load that is to begin as soon as it may
     position: int = DEEPEST  # the checkpoint from which it may continue
+    hoisted: int = DEEPEST  # that of the branch
     inherited: int = 0  # the generation of a server that died while it served, if it is loaded again as it was
     prompts: tuple[int, ...] = ()  # the servers at a breakpoint: the first has the terminal, the others wait for it
     early_deaths: int = 0
@@ -134,7 +138,7 @@ Step = tuple[State, list[Command]]
 
 def start(*, grace_s: float, reload: bool) -> State:
     """The state before anything has happened. The root has been spawned already."""
-    return State(grace_s=grace_s, reload=reload, position=0)
+    return State(grace_s=grace_s, reload=reload, position=0, hoisted=0)
 
 
 def advance(state: State, event: Event) -> Step:
@@ -169,8 +173,10 @@ def advance(state: State, event: Event) -> Step:
             return _update_current(state, event.server, exclusive=(*held, event.what))
         case StackRead():
             return _stack_read(state, event)
-        case ResumeDecided(position=position):
-            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESUME, position)
+        case ResumeDecided(position=position, hoisted=hoisted):
+            return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESUME, position, hoisted)
+        case RehearsalPreferred(server=number):
+            return _take_over(state, number)
         case RestartDecided():
             return _want(replace(state, early_deaths=0, root_deaths=0), Wanted.RESTART)
         case RefreshDecided():
@@ -190,12 +196,13 @@ def advance(state: State, event: Event) -> Step:
 # --- loading ---
 
 
-def _want(state: State, wanted: Wanted, position: int = 0) -> Step:
+def _want(state: State, wanted: Wanted, position: int = 0, hoisted: int = 0) -> Step:
     """A load is wanted. What is wanted already is not weakened: a restart to a resume, a resume to one from further on."""
     if state.wanted is Wanted.RESTART:
         wanted = Wanted.RESTART
     told = state.wanted is not Wanted.NOTHING
-    state = replace(state, wanted=wanted, position=min(state.position, position), inherited=0)
+    position, hoisted = min(state.position, position), min(state.hoisted, hoisted)
+    state = replace(state, wanted=wanted, position=position, hoisted=hoisted, inherited=0)
     if state.prompt:
         return state, [] if told else [Tell(Notice.WAITING_FOR_PROMPT, state.prompt)]
     return _load_if_possible(state)
@@ -212,11 +219,24 @@ def _load_if_possible(state: State) -> Step:
         return state, [*commands, Tell(Notice.WAITING_FOR_EXCLUSIVE, detail=", ".join(held))]
     if state.wanted is Wanted.RESTART:
         return replace(state, root_up=False, wanted=Wanted.RESUME), [*commands, RetireRoot(), SpawnRoot()]
-    number, position = state.last_number + 1, state.position
+    number = state.last_number + 1
     server = Server(number, state.inherited or _generation(number))
-    resume = Resume(number, position, generation=server.generation, inherits=bool(state.inherited))
-    state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, position=DEEPEST, inherited=0)
+    generation, inherits = server.generation, bool(state.inherited)
+    resume = Resume(number, state.position, state.hoisted, generation=generation, inherits=inherits)
+    state = replace(state, last_number=number, current=server, wanted=Wanted.NOTHING, inherited=0)
+    state = replace(state, position=DEEPEST, hoisted=DEEPEST)
     return state, [*commands, resume, StartTimer(Timer.HANG, number, HANG_S)]
+
+
+def _take_over(state: State, rehearsal: int) -> Step:
+    """It has loaded already; what is left is its own start. Unless something newer is wanted."""
+    if state.wanted is not Wanted.NOTHING or state.prompt:
+        return state, [KillServer(rehearsal)]
+    state, commands = _put_aside(state)
+    number = state.last_number + 1
+    server = Server(rehearsal, _generation(number))
+    state = replace(state, last_number=number, current=server)
+    return state, [*commands, TakeOver(rehearsal, server.generation), StartTimer(Timer.HANG, rehearsal, HANG_S)]
 
 
 def _generation(number: int) -> int:
@@ -349,7 +369,8 @@ def _died(state: State, server: Server, status: int) -> Step:
     if state.wanted is Wanted.NOTHING:
         # Nothing has changed, so pages stay: one whose script kills the server would do so for ever if it were loaded again.
         inherited = server.generation if server.phase is Phase.SERVING and not server.broken else 0
-        state = replace(state, wanted=Wanted.RESUME, position=0 if early else DEEPEST, inherited=inherited)
+        furthest = 0 if early else DEEPEST
+        state = replace(state, wanted=Wanted.RESUME, position=furthest, hoisted=furthest, inherited=inherited)
     state, commands = _load_if_possible(state)
     return state, [tell, *commands]
 
@@ -357,7 +378,7 @@ def _died(state: State, server: Server, status: int) -> Step:
 def _root_ended(state: State, event: RootEnded) -> Step:
     """Somebody killed the root, and the servers with it."""
     gone = replace(state, root_up=False, current=None, stand_in=None, draining=(), prompts=(), wanted=Wanted.RESUME)
-    gone = replace(gone, position=0, root_deaths=state.root_deaths + 1)
+    gone = replace(gone, position=0, hoisted=0, root_deaths=state.root_deaths + 1)
     tell = Tell(Notice.ROOT_DIED, status=event.status)
     if gone.root_deaths > MAX_ROOT_DEATHS:
         return replace(gone, stopping=True), [tell, Exit(1)]

@@ -17,7 +17,6 @@ from typing import BinaryIO
 
 from devserver import processes
 from devserver.channel import Channel, socket_pair
-from devserver.importgraph import ImportGraph
 from devserver.messages import (
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
@@ -25,12 +24,15 @@ from devserver.messages import (
     ChecksEnded,
     Configure,
     ConnectionsHandedOver,
+    DescribeState,
     Drain,
     EditorWanted,
     ExclusiveHeld,
     FilesRefreshed,
+    HoistFailed,
     ImportsRecorded,
     KillServer,
+    LateImports,
     LoadEnded,
     LoadFailed,
     LoadWanted,
@@ -51,7 +53,10 @@ from devserver.messages import (
     ServerEnded,
     ServerForked,
     ServingBegan,
+    StateDescribed,
+    StateDigested,
     StreamOpened,
+    TakeOver,
     TerminalGranted,
     TerminalReleased,
     TerminalWanted,
@@ -88,12 +93,24 @@ class ServerRecord:
     stack_file: BinaryIO
     stand_in: bool
     began: float  # time.monotonic() when it was asked for
-    resumed_at: int = 0  # the position of the checkpoint that it continued from
+    resumed_from: CheckpointRecord = field(init=False)
     reads: ReadSet = field(default_factory=ReadSet)  # since its parent
-    imports: ImportGraph = field(default_factory=ImportGraph)  # of the whole load; empty until it has told
+    adds_to: Callable[[CheckpointRecord], None] | None = (
+        None  # what becomes of its checkpoints; None: they are discarded
+    )
+    rehearses: bool = False
+    hoisted: bool = False  # it continues from a checkpoint of the branch
     pid: int = 0
     loaded: LoadEnded | None = None
     failed: LoadFailed | None = None
+
+    def __post_init__(self) -> None:
+        self.resumed_from = self.parent
+
+    @property
+    def resumed_at(self) -> int:
+        """The position of the checkpoint that it continued from."""
+        return self.resumed_from.position
 
     def chain(self) -> list[ReadSet]:
         """All that is in the state of this process: the reads of its checkpoints, the root first, and its own."""
@@ -101,7 +118,8 @@ class ServerRecord:
 
 
 class Tree:
-    """All processes of the command. `emit` takes the events; `on_reads` is told when a server has read more.
+    """All processes of the command. `emit` takes the events; `on_reads` is told when a server has read more, `on_rehearsal` what a
+    rehearsal says and a server has to say to later ones, and with None that a rehearsal has ended.
 
     `spare` names the children of the supervisor that are not the tree's to kill.
     """
@@ -123,6 +141,7 @@ class Tree:
         on_stream: Callable[[int], None],
         on_refreshed: Callable[[FilesRefreshed], None],
         on_load_wanted: Callable[[ServerRecord, Sequence[str]], None],
+        on_rehearsal: Callable[[int, Message | None], None],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -135,6 +154,7 @@ class Tree:
         self._on_stream = on_stream
         self._on_refreshed = on_refreshed
         self._on_load_wanted = on_load_wanted
+        self._on_rehearsal = on_rehearsal
         self._noticed: set[str] = set()
         self._on_report = on_report
         self._on_checks = on_checks
@@ -149,7 +169,6 @@ class Tree:
         self._accepting: ServerRecord | None = None
         self._waiting: list[tuple[int, str]] = []  # connections for the next server
         self.load_ms = 0.0  # of the last load that began at a root
-        self._lineage = 0  # the server whose checkpoints belong to the chain
         processes.become_subreaper()
         self._take_root(first)
 
@@ -183,36 +202,74 @@ class Tree:
             self._end_if_idle(self._root)
             self._root = None
 
-    def resume(
-        self, number: int, stand_in: Report | None, position: int, plan: Plan, *, run: int, refreshes: int
-    ) -> ServerRecord | None:
-        """Fork a server from the checkpoint at `position`, or from the deepest before it that lives; a stand-in from the root.
+    def resume(self, number: int, position: int, hoisted: int, plan: Plan, *, run: int, refreshes: int) -> None:
+        """Fork a server from the checkpoint of the branch at `hoisted`, if there is one, else from that of the line at `position`,
+        or from the deepest before it that lives.
 
-        Those behind that checkpoint are discarded. None if the root is gone (its end is an event of its own).
+        Those behind these are discarded. Nothing happens if the root is gone (its end is an event of its own).
         """
-        root = self._root
-        if root is None:
-            return None
-        if stand_in is None:
-            self._chain.cut(position)
-            self._lineage = number
-            parent = self._chain.deepest
-        else:
-            parent = root.checkpoint
+        if self._root is None:
+            return
+        self._chain.cut(position)
+        self._chain.cut_branch(hoisted)
+        branch = self._chain.branch
+        for server in self.servers.values():
+            server.adds_to = None
+        server = self._fork(number, branch[-1] if branch else self._chain.deepest, None, plan, run, refreshes)
+        server.hoisted = bool(branch)
+        server.adds_to = self._chain.add_to_branch if branch else self._chain.add
+
+    def stand_in(self, number: int, page: Report, plan: Plan, *, run: int, refreshes: int) -> None:
+        """Fork a server from the root that serves nothing but this page."""
+        if self._root is not None:
+            self._fork(number, self._root.checkpoint, page, plan, run, refreshes)
+
+    def rehearse(self, number: int, parent: CheckpointRecord, plan: Plan) -> None:
+        """Fork a server from `parent` whose load is to be compared. Its checkpoints are those of the branch if it hoists, else of
+        the line if that ends there."""
+        if self._root is None:
+            return
+        server = self._fork(number, parent, None, plan, 0, 0)
+        server.rehearses = True
+        if plan.hoist:
+            self._chain.begin_branch(parent)
+            server.adds_to = self._chain.add_to_branch
+        elif plan.checkpoints:
+            server.adds_to = self._chain.add
+
+    def take_over(self, number: int, *, run: int, refreshes: int) -> None:
+        """This rehearsal is to serve."""
+        if server := self.servers.get(number):
+            server.rehearses = False
+            server.began = time.monotonic()
+            server.channel.send(TakeOver(run, refreshes))
+
+    def describe_state(self, number: int, labels: Sequence[str]) -> None:
+        if server := self.servers.get(number):
+            server.channel.send(DescribeState(tuple(labels)))
+
+    @property
+    def chain(self) -> Chain:
+        """Who may be continued from."""
+        return self._chain
+
+    def _fork(
+        self, number: int, parent: CheckpointRecord, stand_in: Report | None, plan: Plan, run: int, refreshes: int
+    ) -> ServerRecord:
+        assert self._root is not None
         ours, theirs = socket_pair()
         stack_file = _stack_file()
         server = ServerRecord(
             number,
-            root,
+            self._root,
             parent,
             Channel(ours),
             stack_file,
             stand_in is not None,
             time.monotonic(),
-            resumed_at=parent.position,
         )
         self.servers[number] = server
-        root.servers.add(number)
+        self._root.servers.add(number)
         stack_fd = os.dup(stack_file.fileno())
         parent.channel.send(
             ResumeCheckpoint(number, stand_in, plan, run, refreshes), [theirs.detach(), stack_fd], close_fds=True
@@ -349,8 +406,12 @@ class Tree:
         if server is not None:
             self._hear_out(server)
             self.last_words = {number: self.stack_of(server)}
-        self._emit(events.Ended(number, status))
-        self._forget(number)
+        if server is not None and server.rehearses:
+            self._forget(number)
+            self._on_rehearsal(number, None)
+        else:
+            self._emit(events.Ended(number, status))
+            self._forget(number)
         if server is not None:
             server.root.servers.discard(number)
             self._end_if_idle(server.root)
@@ -372,10 +433,26 @@ class Tree:
         if root.retired and not root.servers:
             root.channel.close()
 
-    def _server_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
+    def _rehearsal_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
+        """What it has to say beside that is of no interest: it was said by the load that it repeats."""
         match message:
-            case ImportsRecorded(graph=graph):
-                server.imports = graph
+            case ReadsRecorded(reads=reads):
+                server.reads.add(reads)
+            case CheckpointFrozen():
+                self._frozen_behind(server, message, fds)
+            case ImportsRecorded() | StateDigested() | StateDescribed() | HoistFailed():
+                self._on_rehearsal(server.number, message)
+            case TerminalWanted():  # a debugger prompt: nobody is to be asked
+                self.kill(server.number)
+            case _:
+                for fd in fds:
+                    os.close(fd)
+
+    def _server_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
+        if server.rehearses:
+            self._rehearsal_said(server, message, fds)
+            return
+        match message:
             case ReadsRecorded(reads=reads):
                 server.reads.add(reads)
                 self._on_reads(server, reads)
@@ -416,6 +493,8 @@ class Tree:
                     self._on_stream(fd)
             case FilesRefreshed():
                 self._on_refreshed(message)
+            case LateImports():
+                self._on_rehearsal(server.number, message)
             case LoadWanted(paths=paths):
                 self._on_load_wanted(server, paths)
             case Noticed(text=text, warning=warning, once=once):
@@ -442,7 +521,7 @@ class Tree:
             message.position, message.pid, Channel(socket.socket(fileno=fds[0])), server.parent, server.reads
         )
         server.parent, server.reads = checkpoint, ReadSet()
-        self._chain.add(checkpoint, overtaken=server.number != self._lineage)
+        (server.adds_to or self._chain.discard)(checkpoint)
 
     def _forward_connections(self) -> None:
         while self._waiting and self._accepting is not None:

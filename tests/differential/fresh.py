@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,13 +35,13 @@ def environment() -> dict[str, str]:
 class FreshSide:
     """A zygote and the folder of its copies. To be used in a `with`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         self._copy = folder / "copy"
         self._zygote = subprocess.Popen(
             [sys.executable, *_FLAGS, str(Path(__file__).with_name("zygote.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment(),
+            env={**environment(), **(variables or {})},
             text=True,
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ DEADLINE_S = 10.0
 """How long the server may take until it answers as a fresh start would."""
 _COPY_AGAIN_S = 0.7
 _ASK_AGAIN_S = 0.003
+_HOISTED = re.compile(r"hoisted, order checked\)")
+_PUT_RIGHT = re.compile(r" loaded in the exact order: ")
+_REHEARSED = re.compile(r"^~ (.*)$|^.* (?:changed|ended|asked for a restart|exact order): (?!refreshed)", re.MULTILINE)
 _CHANGE_LINE = re.compile(r"(?:changed|ended|asked for a restart): (restarted|resumed|failed to load|refreshed)")
 
 
@@ -80,13 +84,31 @@ class Steps(Protocol):
     def __call__(self, state: State, /) -> Step | None: ...
 
 
-def random_session(
-    seed: str, count: int, arguments: Sequence[str], folder: Path, *, deadline_s: float = DEADLINE_S
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the project is served."""
+
+    arguments: tuple[str, ...] = ()
+    eager: bool = False  # what is done behind a server is done at once, and waited for
+    unordered: bool = False  # modules do not say in which order they ran: most can be hoisted then
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Those of both sides."""
+        return {"LEDGER_UNORDERED": "1"} if self.unordered else {}
+
+    def command(self) -> list[str]:
+        options = [TARGET, "--no-access-log", "--port", "0", *self.arguments]
+        if self.eager:
+            return [sys.executable, str(Path(__file__).with_name("eager.py")), "run", *options]
+        return [sys.executable, "-m", "devserver", "run", *options]
+
+
+def random_session(seed: str, count: int, way: Way, folder: Path, *, deadline_s: float = DEADLINE_S) -> Outcome:
     """`count` random steps on a random project; both follow from `seed`. `folder` is empty and the session's own."""
     rng = Random(seed)
     root = folder / "project"
-    with FreshSide(folder) as fresh:
+    with FreshSide(folder, way.variables) as fresh:
         project = _loading_project(rng, root, fresh)
         editor = Editor(rng, project, root)
         left = iter(range(count))
@@ -94,18 +116,16 @@ def random_session(
         def steps(state: State) -> Step | None:
             return None if next(left, None) is None else editor.step(state)
 
-        return _Session(project.files(), root, fresh, arguments, deadline_s).run(steps)
+        return _Session(project.files(), root, fresh, way, deadline_s).run(steps)
 
 
-def replay(
-    files: Mapping[str, str], steps: Sequence[Step], arguments: Sequence[str], folder: Path, *, deadline_s: float
-) -> Outcome:
+def replay(files: Mapping[str, str], steps: Sequence[Step], way: Way, folder: Path, *, deadline_s: float) -> Outcome:
     """The same steps on the same project."""
     root = folder / "project"
     write_project(files, root)
     following: Iterator[Step] = iter(steps)
-    with FreshSide(folder) as fresh:
-        return _Session(files, root, fresh, arguments, deadline_s).run(lambda state: next(following, None))
+    with FreshSide(folder, way.variables) as fresh:
+        return _Session(files, root, fresh, way, deadline_s).run(lambda state: next(following, None))
 
 
 def write_project(files: Mapping[str, str], root: Path) -> None:
@@ -127,13 +147,11 @@ def _loading_project(rng: Random, root: Path, fresh: FreshSide) -> Project:
 
 
 class _Session:
-    def __init__(
-        self, files: Mapping[str, str], root: Path, fresh: FreshSide, arguments: Sequence[str], deadline_s: float
-    ) -> None:
+    def __init__(self, files: Mapping[str, str], root: Path, fresh: FreshSide, way: Way, deadline_s: float) -> None:
         self._files = files
         self._root = root
         self._fresh = fresh
-        self._arguments = arguments
+        self._way = way
         self._deadline_s = deadline_s
         self._done: list[Step] = []
         self._outcome = Outcome()
@@ -145,10 +163,13 @@ class _Session:
         try:
             self._server = DevServer(
                 self._root,
-                TARGET,
-                "--no-access-log",
-                *self._arguments,
-                env={"PYTHONHASHSEED": HASH_SEED, "PYTHONDONTWRITEBYTECODE": "", "NO_COLOR": "1"},
+                command=self._way.command(),
+                env={
+                    "PYTHONHASHSEED": HASH_SEED,
+                    "PYTHONDONTWRITEBYTECODE": "",
+                    "NO_COLOR": "1",
+                    **self._way.variables,
+                },
                 wait=False,
             )
             self._server.wait_for_address()
@@ -160,6 +181,8 @@ class _Session:
         finally:
             if self._server is not None:
                 outcome.loads.update(_CHANGE_LINE.findall(self._server.log))
+                outcome.loads["through a branch"] += len(_HOISTED.findall(self._server.log))
+                outcome.loads["put right"] += len(_PUT_RIGHT.findall(self._server.log))
                 self._server.kill()
                 if self._server.process.stdout is not None:
                     self._server._reader.join(5)
@@ -174,6 +197,9 @@ class _Session:
             step.apply(self._root)
             self._done.append(step)
             state = self._settle()
+            if state is not None and self._way.eager:
+                self._await_rehearsals()
+                state = self._settle()
             if state is None:
                 return
             outcome.steps += 1
@@ -198,6 +224,17 @@ class _Session:
                 message = "the server did not come to serve what a fresh start serves"
                 self._outcome.failure = self._failure(message, answers.difference(expected, found))
                 return None
+
+    def _await_rehearsals(self) -> None:
+        """Wait until nothing is done behind the server."""
+        server = self._server
+        assert server is not None
+
+        def is_idle() -> bool:
+            last = list(_REHEARSED.finditer(server.log))[-1]
+            return last[1] == "idle"
+
+        server.wait_for(is_idle, "an end of what is done behind the server")
 
     def _stays(self, step: Step, state: State) -> bool:
         found = self._ask()

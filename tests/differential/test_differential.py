@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from devserver.options import OPTIONS
 from tests.differential.model import small_project
 from tests.differential.operations import How, Step, Write
 from tests.differential.run import STEPS_PER_SESSION, repeating, session_seed, shrunk
-from tests.differential.session import Outcome, random_session, replay
+from tests.differential.session import Outcome, Way, random_session, replay
 
 SEED = 3
 SESSIONS = range(2)
 SHRINKING_S = 30.0
-_HAS_CHECKPOINTS = any(option.name == "checkpoints" for option in OPTIONS)
-MODES = {"checkpoints": (), "no-checkpoints": ("--no-checkpoints",)} if _HAS_CHECKPOINTS else {"restarts": ()}
+WAYS = {
+    "checkpoints": Way(),
+    "no-checkpoints": Way(("--no-checkpoints",)),
+    "hoisting": Way(eager=True, unordered=True),
+    "hoisting, order told": Way(eager=True),
+}
 
 STALE = ("--reload-exclude", "*.txt")
 """Arguments that make the server miss what it should see."""
@@ -30,13 +33,13 @@ BREAK = Step("break the app", (Write("app.py", "import ledger\n\nraise LookupErr
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("session", SESSIONS)
-@pytest.mark.parametrize("mode", MODES)
-def test_what_is_served_is_what_a_fresh_start_would_serve(tmp_path: Path, mode: str, session: int) -> None:
-    arguments = MODES[mode]
-    outcome = random_session(session_seed(SEED, session), STEPS_PER_SESSION, arguments, tmp_path)
+@pytest.mark.parametrize("name", WAYS)
+def test_what_is_served_is_what_a_fresh_start_would_serve(tmp_path: Path, name: str, session: int) -> None:
+    way = WAYS[name]
+    outcome = random_session(session_seed(SEED, session), STEPS_PER_SESSION, way, tmp_path)
     if outcome.failure is not None:
-        failure = shrunk(outcome.failure, arguments, SHRINKING_S)
-        pytest.fail(f"{failure}\n\nagain: {repeating(SEED, session, arguments)}", pytrace=False)
+        failure = shrunk(outcome.failure, way, SHRINKING_S)
+        pytest.fail(f"{failure}\n\nagain: {repeating(SEED, session, way)}", pytrace=False)
     assert outcome.steps == STEPS_PER_SESSION
     assert outcome.loaded > STEPS_PER_SESSION // 2  # else the edits are too wild to say much
     assert outcome.changed > STEPS_PER_SESSION // 4
@@ -63,4 +66,4 @@ def test_what_is_stale_is_a_failure(tmp_path: Path) -> None:
 
 
 def _replayed(folder: Path, *steps: Step, arguments: tuple[str, ...] = ()) -> Outcome:
-    return replay(FILES, steps, arguments, folder, deadline_s=1.5 if arguments else 10.0)
+    return replay(FILES, steps, Way(arguments), folder, deadline_s=1.5 if arguments else 10.0)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.differential.model import small_project
 from tests.differential.operations import How, Link, MakeFolder, Operation, Remove, Step, Write
-from tests.differential.session import replay
+from tests.differential.session import Way, replay
 
 ONE = {"data.txt": "one"}
 IN_FOLDER = {"folder/one.txt": "one"}
@@ -63,7 +63,7 @@ def known(gap: str) -> pytest.MarkDecorator:
 @pytest.mark.parametrize("gap", [pytest.param(gap, marks=known(gap)) for gap in GAPS])
 def test_gap(tmp_path: Path, gap: str) -> None:
     files, operations = GAPS[gap]
-    failure = replay(files, [Step(gap, operations)], (), tmp_path, deadline_s=1.0).failure
+    failure = replay(files, [Step(gap, operations)], Way(), tmp_path, deadline_s=1.0).failure
     if failure is not None and not failure.difference:
         pytest.fail(str(failure))  # not stale: it did not work at all
     assert failure is None, failure.difference
@@ -79,5 +79,5 @@ def test_without_gaps(tmp_path: Path) -> None:
         Step("list", (Write("folder/two.txt", ""),)),
         Step("size", (Write("folder/one.txt", "longer"),)),
     ]
-    outcome = replay(files, steps, (), tmp_path, deadline_s=10.0)
+    outcome = replay(files, steps, Way(), tmp_path, deadline_s=10.0)
     assert (outcome.failure, outcome.steps, outcome.changed) == (None, 3, 3)

@@ -138,7 +138,9 @@ def chained(
     """
     texts, lines = {"first": "one", "second": "two", "third": "three"}, lines or {}
     sources = {f"{name}.py": module(name, text, lines.get(name, "")) for name, text in texts.items()}
-    server = serve({"app.py": APPS[kind], **sources, **(files or {})}, "app:application", "--no-access-log", *arguments)
+    # In the order of the load: what is hoisted has tests of its own.
+    options = ("--no-access-log", "--no-hoist", *arguments)
+    server = serve({"app.py": APPS[kind], **sources, **(files or {})}, "app:application", *options)
     project = Chained(server)
     server.wait_for_text("three")
     for name in ("second", "third"):

@@ -37,6 +37,8 @@ class Desk:
         self.decisions: list[Decision] = []
         self.said: list[Callable[[], None]] = []  # what arrives when somebody listens
         self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.line: list[CheckpointRecord] = []
+        self.branch: list[CheckpointRecord] = []
         self.server: ServerRecord | None = self.new_server(1)
         options = options or Options()
         self.changes = Changes(
@@ -46,6 +48,7 @@ class Desk:
             current=lambda: self.server,
             hear=lambda: self.said.pop()() if self.said else None,
             decided=self.decisions.append,
+            lines=lambda: (self.line, self.branch),
             call_later=lambda seconds, act: self.timers.append((self.now + seconds, act)),
             installed=installed,
         )
@@ -332,7 +335,6 @@ def resume_after(desk: Desk, reads: list[list[Read]]) -> None:
     for position, these in enumerate(reads):
         line = CheckpointRecord(position, 0, cast("Any", None), line, ReadSet(these))
     desk.server = desk.new_server(2, line)
-    desk.server.resumed_at = len(reads) - 1
     desk.changes.load_began(2)
 
 

@@ -37,9 +37,9 @@ class Life:
         return [command.notice for command in self.commands if isinstance(command, commands.Tell)]
 
 
-def resume(number: int, position: int = 0, *, like: int = 0) -> commands.Resume:
+def resume(number: int, position: int = 0, hoisted: int = 0, *, like: int = 0) -> commands.Resume:
     """`like`: nothing has changed since this one."""
-    return commands.Resume(number, position, generation=3 * (like or number), inherits=bool(like))
+    return commands.Resume(number, position, hoisted, generation=3 * (like or number), inherits=bool(like))
 
 
 def loading() -> Life:
@@ -50,6 +50,27 @@ def serving(**options: object) -> Life:
     life = Life(**options).after(events.RootStarted(), events.Loaded(1), events.Began(1))  # type: ignore[arg-type]
     assert life.state.current == s.Server(1, 3, phase=Phase.SERVING)
     return life
+
+
+def test_a_rehearsal_takes_the_place_of_the_server() -> None:
+    life = serving().after(events.RehearsalPreferred(-1))
+    assert life.commands[0] == commands.LetDrain(1)
+    assert life.commands[-2:] == [commands.TakeOver(-1, 6), commands.StartTimer(Timer.HANG, -1, s.HANG_S)]
+    life.after(events.Loaded(-1))
+    assert life.commands == [commands.LetServe(-1)]
+    life.after(events.Began(-1))
+    assert commands.TellBrowsers(6) in life.commands
+    assert life.after(events.ResumeDecided()).does(commands.Resume) == [resume(3)], "later pages are newer"
+
+
+def test_a_rehearsal_that_comes_too_late_is_ended() -> None:
+    life = serving().after(events.PromptOpened(1), events.RehearsalPreferred(-1))
+    assert life.commands == [commands.KillServer(-1)]
+
+
+def test_two_wishes_hold_the_less_deep_place_of_the_branch_too() -> None:
+    life = serving().after(events.PromptOpened(1), events.ResumeDecided(4, 3), events.ResumeDecided(2, 5))
+    assert life.after(events.PromptClosed(1)).does(commands.Resume) == [resume(2, 2, 3)]
 
 
 def test_the_first_load_begins_when_the_root_is_there() -> None:
@@ -204,7 +225,7 @@ def test_a_load_that_ended_in_time_does_not_hang() -> None:
 def test_a_server_that_dies_is_replaced_at_once() -> None:
     life = serving().after(events.RequestArrived(1), events.Ended(1, -11))
     assert life.tells() == [Notice.DIED_SERVING]
-    assert life.does(commands.Resume) == [resume(2, s.DEEPEST, like=1)]
+    assert life.does(commands.Resume) == [resume(2, s.DEEPEST, s.DEEPEST, like=1)]
 
 
 def test_a_server_that_keeps_dying_at_its_start_is_given_up_until_a_save() -> None:
@@ -228,7 +249,7 @@ def test_deaths_under_requests_are_not_deaths_at_start() -> None:
     life = serving()
     for number in range(1, 12):
         life.after(events.RequestArrived(number), events.Ended(number, 1))
-        assert life.does(commands.Resume) == [resume(number + 1, s.DEEPEST, like=1)]
+        assert life.does(commands.Resume) == [resume(number + 1, s.DEEPEST, s.DEEPEST, like=1)]
         life.after(events.Loaded(number + 1), events.Began(number + 1))
 
 
@@ -376,7 +397,8 @@ def test_after_a_stop_nothing_begins() -> None:
 
 # --- what holds for every history ---
 
-NUMBERS = st.integers(1, 6)
+REHEARSALS = st.integers(-3, -1)
+NUMBERS = st.one_of(st.integers(1, 6), REHEARSALS)
 EVENTS: st.SearchStrategy[events.Event] = st.one_of(
     st.just(events.RootStarted()),
     st.builds(events.RootEnded, st.just(1)),
@@ -389,6 +411,7 @@ EVENTS: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.StackRead, NUMBERS, st.just(REPORT)),
     st.just(events.ResumeDecided()),
     st.just(events.RestartDecided()),
+    st.builds(events.RehearsalPreferred, REHEARSALS),
     st.builds(events.RefreshDecided, st.just(("a.css",))),
     st.builds(events.PromptOpened, NUMBERS),
     st.builds(events.PromptClosed, NUMBERS),
@@ -413,7 +436,7 @@ def test_no_server_is_forgotten(history: list[events.Event]) -> None:
         if isinstance(event, events.Ended):
             released.add(event.server)
         state, done = s.advance(state, event)
-        begun |= {c.server for c in done if isinstance(c, commands.Resume)}
+        begun |= {c.server for c in done if isinstance(c, commands.Resume | commands.TakeOver)}
         released |= ended_numbers(done)
         if isinstance(event, events.RootEnded):
             released |= begun  # they died with their root
@@ -527,7 +550,7 @@ def test_what_the_checks_find_is_a_page_newer_than_the_app() -> None:
 
 def test_a_page_about_the_project_goes_with_its_server() -> None:
     life = serving().after(events.RequestArrived(1), events.ChecksFailed(1, REPORT), events.Ended(1, -11))
-    assert life.does(commands.Resume) == [resume(2, s.DEEPEST)]
+    assert life.does(commands.Resume) == [resume(2, s.DEEPEST, s.DEEPEST)]
 
 
 def test_the_checks_of_an_old_server_change_nothing() -> None:

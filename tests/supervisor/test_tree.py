@@ -11,14 +11,12 @@ import pytest
 
 from devserver import processes
 from devserver.channel import Channel, socket_pair
-from devserver.importgraph import ImportGraph
 from devserver.messages import (
     CheckpointFrozen,
     ChecksEnded,
     Configure,
     Discard,
     FilesRefreshed,
-    ImportsRecorded,
     Interface,
     KillServer,
     LoadEnded,
@@ -71,6 +69,7 @@ class Grove:
         self.streams: list[int] = []
         self.refreshed: list[FilesRefreshed] = []
         self.wanted: list[tuple[int, Sequence[str]]] = []
+        self.rehearsed: list[tuple[int, Message | None]] = []
         self.noticed: list[str] = []
         self.checked: list[ChecksEnded] = []
         ours, theirs = socket_pair()
@@ -87,6 +86,7 @@ class Grove:
             on_stream=self.streams.append,
             on_refreshed=self.refreshed.append,
             on_load_wanted=lambda server, paths: self.wanted.append((server.number, paths)),
+            on_rehearsal=lambda number, message: self.rehearsed.append((number, message)),
             judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
             on_checks=self.checked.append,
@@ -95,10 +95,19 @@ class Grove:
         assert isinstance(self.root.heard()[0][0], Configure)
 
     def resume(
-        self, number: int, position: int = DEEPEST, *, by: Process | None = None, stand_in: Report | None = None
+        self,
+        number: int,
+        position: int = DEEPEST,
+        hoisted: int = DEEPEST,
+        *,
+        by: Process | None = None,
+        stand_in: Report | None = None,
     ) -> Process:
         """Have the tree resume; the server, which was forked `by` this process."""
-        self.tree.resume(number, stand_in, position, Plan(), run=1000 + number, refreshes=3)
+        if stand_in is not None:
+            self.tree.stand_in(number, stand_in, Plan(), run=1000 + number, refreshes=3)
+        else:
+            self.tree.resume(number, position, hoisted, Plan(), run=1000 + number, refreshes=3)
         asked = [(message, fds) for message, fds in (by or self.root).heard() if isinstance(message, ResumeCheckpoint)]
         ((message, (control, stack)),) = asked
         assert (message.server, message.run, message.refreshes) == (number, 1000 + number, 3)
@@ -167,13 +176,6 @@ def test_reads_belong_to_the_checkpoint_that_holds_them(grove: Grove) -> None:
     grove.says(server, reads("urls"))
     assert names(grove.record(1)) == [[], ["models", "settings"], ["views"], ["urls"]]
     assert (grove.record(1).pid, grove.record(1).resumed_at) == (13, 0)
-
-
-def test_who_imports_whom_is_kept_of_each_server(grove: Grove) -> None:
-    graph = ImportGraph(("/app/a.py", "/app/b.py"), ((1,), ()))
-    one, _two = grove.resume(1), grove.resume(2)
-    grove.says(one, ImportsRecorded(graph))
-    assert [server.imports for server in grove.tree.servers.values()] == [graph, ImportGraph()]
 
 
 def test_a_resume_discards_what_lies_deeper(grove: Grove) -> None:
@@ -298,7 +300,7 @@ def test_a_retired_root_lives_as_long_as_its_servers(grove: Grove) -> None:
     frozen = grove.freeze(server, 1, 11)
     grove.tree.retire_root()
     assert frozen.is_discarded()
-    assert grove.tree.resume(2, None, DEEPEST, Plan(), run=2, refreshes=0) is None
+    grove.tree.resume(2, DEEPEST, DEEPEST, Plan(), run=2, refreshes=0)
     assert not grove.root.heard()
     assert not grove.root.channel.closed
     grove.says(frozen, ServerEnded(1, 12, 0))

@@ -1,10 +1,11 @@
-"""What each module imports while it is executed, also what was loaded already: the raw material of the `ImportGraph`.
+"""When each module began to run and what it imported, also what was loaded already: the raw material of the `ImportGraph`.
 
-Runs in the server while it loads. No hook of Python's tells of an import that finds its module loaded, so `builtins.__import__` and
-the function behind `importlib.import_module` are replaced until the load ends. Rules that hold: the edge is from the module being
-executed (the nearest frame of a module's own code), not from the one whose function imports; what is imported is what the original
-imports; no frame of ours is ever in a traceback: apps count them to tell a missing module from a failing one (django-oscar does);
-while the load runs only the place of an import is noted: what stands there is read from the bytecode afterwards.
+Runs in the server while it loads. No hook of Python's tells of an import that finds its module loaded, or of a library's that
+begins, so `builtins.__import__` and the functions behind `importlib.import_module` and behind each load are replaced until the load
+ends. Rules that hold: the edge is from the module being executed (the nearest frame of a module's own code), not from the one whose
+function imports; what is imported is what the original imports; no frame of ours is ever in a traceback: apps count them to tell a
+missing module from a failing one (django-oscar does); while the load runs only the place of an import is noted: what stands there
+is read from the bytecode afterwards.
 
 Not seen: what a call of `__import__` asks for, unless it is loaded then and there.
 """
@@ -16,16 +17,23 @@ import builtins
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from opcode import opmap
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple, cast
 
-from devserver.importgraph import ImportGraph
+from devserver.importgraph import ImportGraph, Run
+from devserver.server.deferred import is_ours_first
 
 _IMPORT_NAME, _EXTENDED_ARG = opmap["IMPORT_NAME"], opmap["EXTENDED_ARG"]
 _LOAD_SMALL_INT = opmap.get("LOAD_SMALL_INT")  # since Python 3.14
 _MODULE_CODE = "<module>"
+_clock = time.perf_counter  # the user's libraries may replace it
+
+
+def _only_one() -> str:
+    return ""
 
 
 class _Statement(NamedTuple):
@@ -43,10 +51,21 @@ class _Call(NamedTuple):
     name: str
 
 
-class EdgeRecorder:
-    """Records from `install` to `remove`; one at a time in a process. Imports of other threads are recorded too."""
+class _Began(NamedTuple):
+    phase: str
+    seconds: float
+    by_name: bool  # it was imported, not loaded from a path
 
-    def __init__(self) -> None:
+
+class EdgeRecorder:
+    """Records from `install` to `remove`; one at a time in a process. Imports of other threads are recorded too.
+
+    `phase` names the part of the load that runs: it is asked whenever a module begins, and must not raise.
+    """
+
+    def __init__(self, phase: Callable[[], str] = _only_one) -> None:
+        self._phase = phase
+        self._began: dict[str, _Began] = {}  # each module's first run
         # By the identity of the code, which is kept here: to compare code takes long.
         self._statements: dict[tuple[str, int, int], _Statement] = {}
         self._calls: dict[_Call, None] = {}
@@ -57,6 +76,13 @@ class EdgeRecorder:
         """From here on. Never raises, and changes nothing that an app can see."""
         self._replace(builtins, "__import__", self._note_statement)
         self._replace(bootstrap, "_gcd_import", self._note_call)
+        if hasattr(bootstrap, "_load_unlocked"):
+            self._replace(bootstrap, "_load_unlocked", self._note_load)
+
+    def began(self, name: str, *, by_name: bool = False) -> None:
+        """A module is about to run. What is told twice counts once."""
+        if name not in self._began:
+            self._began[name] = _Began(self._phase(), _clock(), by_name)
 
     def remove(self) -> None:
         """Everything is as it was, unless somebody has replaced it in turn. Who kept a copy has one that notes nothing."""
@@ -70,17 +96,32 @@ class EdgeRecorder:
         """What was seen so far, which is forgotten. `users`: the user's modules with their sources, in the order in which they ran,
         also those that failed."""
         sources = _sources(sys.modules)
-        packages = dict(sources.values())
+        for name in users:  # all have begun, unless Python has no such function
+            self.began(name)
+        modules_of: dict[str, list[str]] = {}
+        for name, path in ({name: path for name, (path, _package) in sources.items()} | dict(users)).items():
+            modules_of.setdefault(path, []).append(name)
         imports: dict[str, set[str]] = {}
-        for importer, name in self._imports(packages):
-            imports.setdefault(importer, set()).add(name)
+        for importer, imported in self._imports(dict(sources.values())):
+            for name in modules_of.get(importer, ()):
+                if name != imported:
+                    imports.setdefault(name, set()).add(imported)
+        graph = ImportGraph.build(self._runs(users), imports)
         self._statements.clear()
         self._calls.clear()
-        paths = {name: source for name, (source, _package) in sources.items()} | dict(users)
-        return ImportGraph.build(
-            dict.fromkeys(users.values()),  # one source can be two modules
-            {importer: {paths[name] for name in names if name in paths} for importer, names in imports.items()},
-        )
+        self._began.clear()
+        return graph
+
+    def _runs(self, users: Mapping[str, str]) -> dict[str, Run]:
+        ends = [*(began.seconds for began in self._began.values()), _clock()][1:]
+        return {
+            name: Run(
+                users.get(name, ""),
+                began.phase if began.by_name and name in sys.modules else None,
+                round((end - began.seconds) * 1000, 2),
+            )
+            for (name, began), end in zip(self._began.items(), ends, strict=True)
+        }
 
     def _imports(self, packages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Files and the names that were imported while they ran, with names that are no modules among them."""
@@ -104,6 +145,10 @@ class EdgeRecorder:
         importer, code, offset = _executed_by(frame), frame.f_code, frame.f_lasti
         if importer is not None and (key := (importer, id(code), offset)) not in self._statements:
             self._statements[key] = _Statement(importer, code, offset)
+
+    def _note_load(self, frame: FrameType) -> None:
+        if not self._ended and not is_ours_first():
+            self.began(frame.f_locals["spec"].name, by_name=True)
 
     def _note_call(self, frame: FrameType) -> None:
         if self._ended:

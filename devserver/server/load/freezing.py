@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from devserver.messages import Plan
 from devserver.server.deferred import preload
 from devserver.server.integration import Integration
 from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
 from devserver.server.load.chain import Resumed, flush_output, freeze
 from devserver.server.load.collector import show_frozen_objects
+from devserver.server.load.hoisting import Hoister, HoistError
 from devserver.server.load.imports import forget_listings
 from devserver.server.load.logfiles import AppendedFiles
 from devserver.server.load.randomness import SharedGenerator
@@ -53,20 +55,29 @@ class Freezer:
         journal: Journal,
         integrations: Iterable[Integration],
         on_resumed: Callable[[Resumed], None],
+        hoister: Hoister,
+        rest: Callable[[], None],
+        not_hoisted: Callable[[HoistError], None],
     ) -> None:
+        """`rest` is called between the steps of the load; `not_hoisted` does not return."""
         self.barrier = ""
         """What kept the process from being frozen when it was looked last."""
         self._server, self._channel = resumed.server, resumed.channel
         self._stack_fd = resumed.stack_fd  # all who continue have theirs at this number
-        self._enabled = resumed.plan.checkpoints and not why_not_freeze()
+        self._able = resumed.plan.checkpoints and not why_not_freeze()
+        self._enabled = self._able
         self._spacing = Spacing(resumed.plan)
+        self._hoister = hoister
+        self._rest = rest
+        self._not_hoisted = not_hoisted
+        self._follow(resumed.plan)
         self._journal = journal
         self._integrations = tuple(integrations)
         self._on_resumed = on_resumed
-        self._baseline = Baseline.take() if self._enabled else None
-        if self._enabled:
+        self._baseline = Baseline.take() if self._able else None
+        if self._able:
             show_frozen_objects()
-        self._generator = SharedGenerator() if self._enabled else None
+        self._generator = SharedGenerator() if self._able else None
         self._began = self._looked = time.perf_counter()
         self._ran = 0  # modules, up to the last checkpoint
         self._fork_ms = 0.0
@@ -75,6 +86,10 @@ class Freezer:
 
     def search_begins(self, path: str) -> None:
         """An import is about to search the user's folder for a name; `path` is folder/name."""
+        self._rest()
+        if self._hoister.is_due(path):
+            self._hoist()
+            return
         if not self._enabled or self._journal.source_count == self._ran:
             return  # nothing of the user's has run since the last checkpoint
         now = time.perf_counter()
@@ -94,6 +109,17 @@ class Freezer:
             return
         if self._freeze():
             self._spacing.made(path, recent=recent)
+        if self._hoister.is_due(path):  # who continues from here has a plan of its own
+            self._hoist()
+
+    def _hoist(self) -> None:
+        """Import what does not depend on the module that is about to be searched, and freeze."""
+        try:
+            self._hoister.hoist(self._barriers, self._rest)
+            if not self._freeze():
+                raise HoistError("", self.barrier)
+        except HoistError as error:
+            self._not_hoisted(error)
 
     def load_ended(self) -> None:
         """Everything is loaded, nothing served: freeze once more, the last time, if much was loaded since the last one."""
@@ -107,6 +133,11 @@ class Freezer:
         """The load has failed: no more checkpoints."""
         self._enabled = False
 
+    def know(self, *fds: int) -> None:
+        """These descriptors are the server's own."""
+        if self._baseline is not None:
+            self._baseline = self._baseline.including(*fds)
+
     # --- how ---
 
     def _freeze(self) -> bool:
@@ -114,7 +145,7 @@ class Freezer:
         assert self._baseline is not None
         assert self._generator is not None
         self._looked = began = time.perf_counter()
-        barriers = (*self._lower_barriers(), *find_barriers(self._baseline))
+        barriers = self._barriers()
         self.barrier = barriers[0] if barriers else ""
         if barriers:
             return False
@@ -144,15 +175,24 @@ class Freezer:
         return True
 
     def _continue(self, resumed: Resumed, appended: AppendedFiles) -> None:
-        assert self._baseline is not None
         self._server, self._channel = resumed.server, resumed.channel
-        self._spacing.follow(resumed.plan)
+        self._follow(resumed.plan)
         self._on_resumed(resumed)
-        self._baseline = self._baseline.including(resumed.channel.fileno(), self._stack_fd)
+        self.know(resumed.channel.fileno(), self._stack_fd)
         forget_listings()
         appended.reopen()
         for integration in self._integrations:
             integration.after_resume()
+
+    def _follow(self, plan: Plan) -> None:
+        self._spacing.follow(plan)
+        self._hoister.follow(plan)
+        self._enabled = self._able and plan.checkpoints and not plan.hoist
+
+    def _barriers(self) -> tuple[str, ...]:
+        """What must not be frozen, after the integrations have put away what they can."""
+        assert self._baseline is not None
+        return (*self._lower_barriers(), *find_barriers(self._baseline))
 
     def _lower_barriers(self) -> Iterable[str]:
         for integration in self._integrations:

@@ -19,7 +19,7 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import CodeType, FrameType
 from urllib.parse import unquote
 
@@ -60,7 +60,8 @@ class Recorder:
     `roots`: folders of the user's in which everything counts, besides those that imports search; the working folder at
     `install` is one. `position`: index of this process in the chain. `on_read` is called in the thread that reads,
     when there is something to drain, once until it is drained. While loading, reads that never come alone (names
-    looked up, presences) wait for the next other. `about_to_search` may be replaced by who freezes the load.
+    looked up, presences) wait for the next other. `about_to_search` may be replaced by who freezes the load. `phase`: see
+    `EdgeRecorder`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Recorder:
         roots: Iterable[str] = (),
         position: int = 1,
         signer: Signer | None = None,
+        phase: Callable[[], str] | None = None,
     ) -> None:
         self.position = position
         self.source_count = 0  # modules of the user's that ran
@@ -91,7 +93,7 @@ class Recorder:
         self._own_products: dict[str, None] = {}  # written while serving, read by nobody else
         self._hook = PathHook(self)
         self._interception = Interception(self)
-        self._edges = EdgeRecorder()
+        self._edges = EdgeRecorder(phase) if phase is not None else EdgeRecorder()
 
     # --- its life ---
 
@@ -151,6 +153,10 @@ class Recorder:
         """Which of the user's modules imported which until the load ended. To be asked once; takes some milliseconds."""
         return self._edges.take_graph(self._modules)
 
+    def modules(self) -> Collection[str]:
+        """The names of the user's modules that ran, also those that failed."""
+        return self._modules.keys()
+
     def watched_folders(self) -> tuple[str, ...]:
         """The user's folders seen so far: roots and what imports searched, without those inside others."""
         return tuple(folder.rstrip("/") or "/" for folder in self._folders)
@@ -171,6 +177,8 @@ class Recorder:
 
     def record_source(self, path: str, signature: str, module: str = "") -> None:
         self._modules[module or path] = path
+        if self._loading:
+            self._edges.began(module or path)
         if (ReadKind.SOURCE, path) not in self._seen:
             self.source_count += 1
         self._record(ReadKind.SOURCE, path, signature)

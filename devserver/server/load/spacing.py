@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devserver.messages import Plan
+from devserver.signatures import module_path
 
 MAX_CHECKPOINTS = 12
 MIN_DISTANCE_MS = 40.0
@@ -71,11 +72,3 @@ class Spacing:
         if self._load_ms:
             return max(MIN_DISTANCE_MS, self._load_ms / SHARES)
         return float(MIN_DISTANCE_MS * GROWTH**self._made)
-
-
-def module_path(source: str) -> str:
-    """folder/name of the module whose source this is."""
-    folder, _, name = source.rpartition("/")
-    if name.startswith("__init__."):
-        return folder
-    return f"{folder}/{name.partition('.')[0]}"

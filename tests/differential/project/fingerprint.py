@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 _ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DUNDERS = ("__file__", "__package__", "__doc__", "__path__")
+UNORDERED = "LEDGER_UNORDERED" in os.environ
 _CLASS_NOISE = frozenset({"__dict__", "__weakref__"})
 
 
@@ -27,7 +28,7 @@ def take(live: Iterable[str]) -> bytes:
     }
     ledger = sys.modules["ledger"]
     state = {
-        "order": list(ledger.order),
+        "order": list(ledger.order) if isinstance(ledger.order, list) else sorted(ledger.order),
         "modules": modules,
         "live": {name: _content(name) for name in live},
         "random": zlib.crc32(repr(random.getstate()).encode()) if ledger.seeded else None,
@@ -60,6 +61,8 @@ class _Describer:
 
     def module(self, module: types.ModuleType) -> object:
         names = vars(module)
+        if UNORDERED:  # packages get the names of what is in them as it is imported
+            names = dict(sorted(names.items()))
         described = {name: self.value(value) for name, value in list(names.items()) if not name.startswith("__")}
         described |= {
             name: list(names[name]) if name == "__path__" else names[name] for name in _DUNDERS if name in names
@@ -83,6 +86,8 @@ class _Describer:
         return [number, *self._parts(value)]
 
     def _parts(self, value: object) -> list[object]:
+        if isinstance(value, set) and UNORDERED:  # in which they lie depends on who came first
+            return ["set", *sorted(map(repr, value))]
         if isinstance(value, list | tuple | set | frozenset):
             return [type(value).__name__, *map(self.value, value)]
         if isinstance(value, dict):

@@ -18,17 +18,19 @@ from devserver.server.load.edges import EdgeRecorder
 
 app, library = sys.argv[1:3]
 sys.path[:0] = [app, library]
-before = [__import__, sys.modules["_frozen_importlib"]._gcd_import]
+bootstrap = sys.modules["_frozen_importlib"]
+before = [__import__, bootstrap._gcd_import, bootstrap._load_unlocked]
 # All modules of the app, as the loader tells them.
 ran = {}
 get_code = SourceFileLoader.get_code
 def telling(self, name):
     if self.path.startswith(app):
         ran[name] = self.path
+        recorder.began(name)
     return get_code(self, name)
 SourceFileLoader.get_code = telling
 
-recorder = EdgeRecorder()
+recorder = EdgeRecorder(lambda: os.environ.get("PHASE", ""))
 recorder.install()
 try:
     import main
@@ -36,9 +38,9 @@ except BaseException:
     import traceback
     traceback.print_exc()
 recorder.remove()
-assert [__import__, sys.modules["_frozen_importlib"]._gcd_import] == before
+assert [__import__, bootstrap._gcd_import, bootstrap._load_unlocked] == before
 graph = recorder.take_graph(ran)
-print(json.dumps({graph.sources[n]: [graph.sources[i] for i in found] for n, found in enumerate(graph.imported)}))
+print(json.dumps({graph.names[n]: [graph.names[i] for i in found] for n, found in enumerate(graph.imported)}))
 """
 
 
@@ -58,15 +60,11 @@ def run(folder: Path, files: dict[str, str], *, after: str = "") -> subprocess.C
 
 
 def edges(folder: Path, files: dict[str, str]) -> dict[str, str]:
-    """What each module of the app imported; names as they would be written, in order of execution."""
+    """What each module imported, of what had not been loaded before; in the order in which they began."""
     done = run(folder, files)
     assert done.stderr == ""
-
-    def name(path: str) -> str:
-        return os.path.relpath(path, folder / "app").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return {name(source): " ".join(sorted(map(name, targets))) for source, targets in found.items()}
+    return {name: " ".join(sorted(targets)) for name, targets in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +133,17 @@ def edges(folder: Path, files: dict[str, str]) -> dict[str, str]:
                 "library/framework/conf.py": "import importlib; importlib.import_module('settings')",
                 "library/other.py": "import json",
             },
-            {"main": "a b settings", "settings": "", "a": "settings", "b": ""},
-            id="through a library",
+            {
+                "main": "a b framework",
+                "framework": "framework.deep",
+                "framework.deep": "framework framework.conf",
+                "framework.conf": "settings",
+                "settings": "",
+                "a": "framework framework.conf",
+                "b": "other",
+                "other": "",
+            },
+            id="libraries",
         ),
         pytest.param(
             {
@@ -155,7 +162,47 @@ def edges(folder: Path, files: dict[str, str]) -> dict[str, str]:
     ],
 )
 def test_edges(tmp_path: Path, files: dict[str, str], expected: dict[str, str]) -> None:
-    assert edges(tmp_path, files) == {name: expected[name] for name in expected}
+    found = edges(tmp_path, files)
+    assert found == expected
+    assert list(found) == list(expected), "the order in which they began"
+
+
+def test_runs(tmp_path: Path) -> None:
+    files = {
+        "app/main.py": """
+            import os, sys, importlib.util, slow
+            os.environ["PHASE"] = "second"
+            spec = importlib.util.spec_from_file_location("loaded", os.path.join(os.path.dirname(__file__), "by_path.py"))
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            import helper
+            try:
+                import failing
+            except ValueError:
+                pass
+            import gone
+            del sys.modules["gone"]
+            import a, gone
+            """,
+        "app/slow.py": "import time\nend = time.perf_counter() + 0.05\nwhile time.perf_counter() < end: pass",
+        "app/by_path.py": "",
+        "library/helper.py": "",
+        "app/failing.py": "raise ValueError",
+        "app/gone.py": "",
+        "app/a.py": "",
+    }
+    after = """
+    print(json.dumps([(name, os.path.basename(source), phase, ms > 40) for name, source, phase, ms in
+        zip(graph.names, graph.sources, graph.phases, graph.took_ms)]))
+    """
+    assert json.loads(run(tmp_path, files, after=after).stdout.splitlines()[-1]) == [
+        ["main", "main.py", "", False],
+        ["slow", "slow.py", "", True],
+        ["loaded", "by_path.py", None, False],
+        ["helper", "", "second", False],
+        ["failing", "failing.py", None, False],
+        ["gone", "gone.py", "second", False],
+        ["a", "a.py", "second", False],
+    ]
 
 
 def test_a_copy_of_builtins_notes_nothing_after_the_load(tmp_path: Path) -> None:

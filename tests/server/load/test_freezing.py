@@ -21,6 +21,7 @@ from devserver.messages import Plan
 from devserver.server.load import freezing
 from devserver.server.load.chain import Resumed
 from devserver.server.load.freezing import Freezer
+from devserver.server.load.hoisting import Hoister
 
 class Journal:
     position, source_count, settled = 1, 0, 0
@@ -43,12 +44,24 @@ def on_resumed(resumed):
     os.close(resumed.stack_fd)
     say(f"continues as {resumed.server}")
 
+phase = ""
+
+def rest():
+    pass
+
+def not_hoisted(error):
+    say(f"not hoisted: {error}")
+    os._exit(0)
+
 def start(saved=(), checkpoints=True):
     global freezer, stack_fd
     stack_fd = os.memfd_create("stack")
     plan = Plan(checkpoints, tuple(f"{os.getcwd()}/{name}.py" for name in saved))
     first = Resumed(1, channel, stack_fd, None, plan)
-    freezer = Freezer(first, journal=journal, integrations=[framework], on_resumed=on_resumed)
+    freezer = Freezer(
+        first, journal=journal, integrations=[framework], on_resumed=on_resumed, hoister=Hoister(lambda: phase), rest=rest,
+        not_hoisted=not_hoisted
+    )
 
 def run(ms=1000.0):
     "Time passes on the freezer's clock alone."

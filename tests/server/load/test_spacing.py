@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from devserver.messages import Plan
 from devserver.server.load import spacing
-from devserver.server.load.spacing import Spacing, module_path
+from devserver.server.load.spacing import Spacing
+from devserver.signatures import module_path
 
 
 def never() -> bool:

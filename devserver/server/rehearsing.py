@@ -1,0 +1,144 @@
+"""How a load goes that is not to serve: unheard, out of the way of those who are waited for, and compared at its end.
+
+Runs in the server process. A rehearsal repeats a load behind the running server; what it prints was printed before. It may take
+over, and others may continue from its checkpoints: so nothing here is for good. Its priority stays what it is, for the system
+lets nobody raise it again: instead it sleeps whenever it finds that it has to share its processor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from devserver.channel import Channel
+from devserver.messages import DescribeState, StateDescribed, StateDigested, TakeOver
+from devserver.server.deferred import ours_first
+from devserver.server.integration import Integration
+from devserver.server.load.chain import flush_output
+from devserver.server.load.exclusive import exclusive_resources
+
+if TYPE_CHECKING:
+    from devserver.server.load.digest import Digester
+
+_LOOK_S = 0.005
+_ALONE = 0.85
+"""So much of its time a process has a processor that it shares with nobody."""
+_PAUSES = 3.0
+"""After so much work on a shared processor it sleeps so many times as long …"""
+_MAX_PAUSE_S = 0.1
+
+_FIRST_FD = 10
+"""Copies stand above this: one of the first three may be closed, and is not to be taken for another."""
+
+_sleep, _wall, _cpu = time.sleep, time.perf_counter, time.thread_time  # the user's libraries may replace them
+
+
+class Courtesy:
+    """Gives way between the steps of a load."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self._looked = (0.0, 0.0)
+
+    def begin(self, *, active: bool) -> None:
+        self.active = active
+        self._looked = (_wall(), _cpu())
+
+    def give_way(self) -> None:
+        """Sleep if others wanted the processor since the last call. To be called often."""
+        if not self.active:
+            return
+        wall, cpu = _wall() - self._looked[0], _cpu() - self._looked[1]
+        if wall < _LOOK_S:
+            return
+        if cpu < wall * _ALONE:
+            _sleep(min(wall * _PAUSES, _MAX_PAUSE_S))
+        self._looked = (_wall(), _cpu())
+
+
+class Mute:
+    """Standard output and error, which lead nowhere as long as it is on."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, int] = {}  # where they led
+
+    def switch(self, *, on: bool) -> None:
+        if on == bool(self._kept):
+            return
+        flush_output()
+        if on:
+            for fd in (1, 2):
+                with suppress(OSError):  # closed: it stays so
+                    self._kept[fd] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for fd in self._kept:
+                os.dup2(nowhere, fd)
+            os.close(nowhere)
+            return
+        for fd, kept in self._kept.items():
+            os.dup2(kept, fd)
+            os.close(kept)
+        self._kept.clear()
+
+    def descriptors(self) -> tuple[int, ...]:
+        """What it has opened, or leads elsewhere."""
+        return (*self._kept, *self._kept.values())
+
+
+# --- its end ---
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the load has left."""
+
+    modules: Mapping[str, ModuleType]  # the user's
+    target: object
+    integrations: Sequence[Integration]
+    error: str = ""  # the gist of what it raised
+
+    def digester(self, give_way: Callable[[], None]) -> Digester:
+        with ours_first():
+            from devserver.server.load.digest import Digester
+
+        registries = [registry for one in self.integrations for registry in one.registries(self.target)]
+        process: list[tuple[str, object]] = [("environment", dict(os.environ)), ("sys.path", list(sys.path))]
+        return Digester(self.modules, [*process, *registries], give_way=give_way)
+
+
+def import_late(modules: Iterable[str]) -> None:
+    """What first requests import: with it the state is the one in which a server that was hoisted begins."""
+    for name in modules:
+        with suppress(Exception):  # as in a request, whose affair it is
+            importlib.import_module(name)
+
+
+def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> TakeOver:
+    """Tell the digests of `state`, and answer what is asked about them, until this process is to serve. Ends it if the supervisor
+    has gone."""
+    digester = state.digester(give_way)
+    digests = {} if state.error else digester.digest()
+    channel.send(StateDigested(tuple(digests.items()), digester.is_complete, state.error, exclusive_resources()))
+    while True:
+        if channel.wants_write:
+            channel.flush_within(1.0)
+        if not channel.readable(None):
+            continue
+        for message, _fds in channel.receive():
+            match message:
+                case DescribeState(labels=labels):
+                    channel.send(StateDescribed(tuple(digester.describe(labels).items())))
+                case TakeOver():
+                    return message
+                case _:
+                    raise AssertionError(f"not for a rehearsal: {message}")
+        if channel.closed:
+            os._exit(1)

@@ -1,0 +1,317 @@
+"""Hoisting, by real processes: the second save runs what depends on the file, and the order of imports never shows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from textwrap import dedent
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from devserver import processes
+from tests.e2e.chained import needs_checkpoints
+from tests.e2e.harness import DEADLINE_S, DevServer, Serve, alive
+from tests.e2e.terminal import TerminalServer
+
+pytestmark = [pytest.mark.either_kind, needs_checkpoints]
+
+WEIGHT = "import time; time.sleep(0.06)\n"
+STILL_S = 1.5
+"""Longer than the moment that a server is given before anything is done behind it."""
+
+WSGI_APP = """
+    import registry
+    import first, second, third
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [" ".join([first.TEXT, second.TEXT, third.TEXT, *registry.NAMES]).encode()]
+"""
+ASGI_APP = """
+    import asyncio
+    import registry
+    import first, second, third
+
+    async def application(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                what = (await receive())["type"].removeprefix("lifespan.")
+                print("lifespan", what, first.TEXT)
+                await send({"type": f"lifespan.{what}.complete"})
+                if what == "shutdown":
+                    return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+            return
+        body = " ".join([first.TEXT, second.TEXT, third.TEXT, *registry.NAMES])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": body.encode()})
+"""
+APPS = {"wsgi": WSGI_APP, "asgi": ASGI_APP}
+
+
+def module(text: str, *lines: str) -> str:
+    return "\n".join([f"print({text!r}, 'runs')", f"TEXT = {text!r}", WEIGHT, *map(dedent, lines)])
+
+
+class Hoisting:
+    """A served project whose first module is the one that is saved."""
+
+    def __init__(self, server: DevServer) -> None:
+        self.server = server
+        self._count = itertools.count(1)
+
+    def lines(self) -> list[str]:
+        return [line for line in self.server.log.splitlines() if line.startswith("first.py changed: ")]
+
+    def save(self, *lines: str, answer: str = "") -> str:
+        """Save the module with another text and these lines; the change line. `answer`: what there is to be seen but the text."""
+        before, text = len(self.lines()), f"saved{next(self._count)}"
+        self.server.edit("first.py", module(text, *lines))
+        self.server.wait_for_text(answer or text)
+        return self.server.wait_for(lambda: self.lines()[before:], "a change line")[0]
+
+    def still(self, still_s: float = STILL_S) -> None:
+        """Wait until nothing begins or ends below the command for so long."""
+        last, since = None, time.monotonic()
+
+        def is_still() -> bool:
+            nonlocal last, since
+            if (now := self.server.below()) != last:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since > still_s
+
+        self.server.wait_for(is_still, "an end of what happens behind the server")
+
+    def hoisted(self, *lines: str) -> str:
+        """Save until a save finds all but the module and what depends on it loaded; the change line.
+
+        What happens behind the server gives way to the tests beside this one, and a save ends it: it gets more time with each.
+        """
+        for times in range(1, 9):
+            if " hoisted" in (line := self.save(*lines)):
+                return line
+            self.still(times * STILL_S)
+        raise AssertionError(self.server.log)
+
+
+@pytest.fixture
+def start(serve: Serve, kind: str) -> Callable[..., Hoisting]:
+    def start(files: Mapping[str, str] | None = None, *options: str) -> Hoisting:
+        sources = {
+            "app.py": APPS[kind],
+            "registry.py": "NAMES = []\n",
+            **{f"{name}.py": module(name) for name in ("first", "second", "third")},
+            **(files or {}),
+        }
+        return Hoisting(serve(sources, "app:application", "--no-access-log", *options))
+
+    return start
+
+
+def test_a_save_runs_the_file_and_what_depends_on_it(start: Callable[..., Hoisting]) -> None:
+    project = start()
+    assert "2 of 5 modules" not in project.save()
+    line = project.hoisted()
+    assert ": resumed before it, 1 of 5 modules ran again" in line
+    assert line.endswith("(2 hoisted, order checked)")
+    seen = len(project.server.log)
+    project.still()  # what was saved is compared with the exact load
+    assert "(2 hoisted, order checked)" in project.save()
+    assert "exact order" not in project.server.log
+    assert "second runs" not in project.server.log[seen:], "what is loaded behind is not heard"
+
+
+def test_without(start: Callable[..., Hoisting]) -> None:
+    project = start(None, "--no-hoist")
+    project.save()
+    project.save()
+    below = project.server.below()
+    project.still()
+    assert project.server.below() == below
+    assert "hoisted" not in project.save()
+
+
+def test_a_file_that_was_hoisted_is_saved(start: Callable[..., Hoisting]) -> None:
+    project = start()
+    project.hoisted()
+    project.server.edit("second.py", module("another"))
+    project.server.wait_for_text("another")
+    line = project.server.wait_for_log(r"second.py changed: .*").group()
+    assert "hoisted" not in line
+    project.hoisted()
+    assert "another" in project.server.get().text
+
+
+def test_a_mistake_and_its_end(start: Callable[..., Hoisting]) -> None:
+    project = start()
+    project.hoisted()
+    project.server.edit("first.py", "1 +\n")
+    project.server.wait_for_text("SyntaxError")
+    project.still()
+    assert "exact order" not in project.server.log, "the exact load raises the same"
+    assert "hoisted" in project.save()
+
+
+# --- when the order matters ---
+
+REGISTERS = "import registry; registry.NAMES.append(__name__)"
+
+
+def test_an_order_that_matters_is_never_changed(start: Callable[..., Hoisting]) -> None:
+    project = start({"first.py": module("first", REGISTERS), "second.py": module("second", REGISTERS)})
+    told = r"first.py is loaded in the exact order, which matters here \(registry:NAMES\)"
+    project.save(REGISTERS)
+    deadline = time.monotonic() + DEADLINE_S
+    while "exact order" not in project.server.log:
+        assert time.monotonic() < deadline, project.server.log
+        project.still()
+        assert project.server.get().text.endswith("third first second")
+    project.server.wait_for_log(told)
+    assert "hoisted" not in project.save(REGISTERS)
+    assert project.server.get().text.endswith("third first second")
+    project.still()
+    assert project.server.log.count("exact order") == 1
+
+
+def test_an_order_that_begins_to_matter_is_put_right(start: Callable[..., Hoisting], kind: str) -> None:
+    project = start({"second.py": module("second", REGISTERS)})
+    project.hoisted()
+    if kind == "asgi":
+        code = asyncio.run(close_code(project, lambda: project.save(REGISTERS)))
+        assert code == 1012
+    else:
+        project.save(REGISTERS)
+    project.server.wait_for_text("third first second")
+    project.server.wait_for_log(r"first.py loaded in the exact order: .*\(differs: registry:NAMES\)")
+    project.still()
+    assert "hoisted" not in project.save(REGISTERS)
+    assert project.server.get().text.endswith("third first second")
+    if kind == "asgi":
+        log = project.server.log
+        assert log.count("lifespan startup") - log.count("lifespan shutdown") == 1, "one that rehearses has no lifespan"
+
+
+async def close_code(project: Hoisting, save: Callable[[], object]) -> int | None:
+    """With which code a WebSocket is closed that was opened after the save, and before the exact load took over."""
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, save)
+    async with connect(f"ws://127.0.0.1:{project.server.port}/") as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), DEADLINE_S)
+    return closed.value.rcvd.code if closed.value.rcvd else None
+
+
+def test_a_load_that_fails_in_its_own_order_alone(start: Callable[..., Hoisting]) -> None:
+    project = start()
+    project.hoisted()
+    project.server.edit("first.py", module("circular", "import sys", "assert 'third' in sys.modules, 'too early'"))
+    project.server.wait_for_text("too early")
+    project.server.wait_for_log(r"first.py loaded in the exact order: failed to load")
+    assert "hoisted" not in project.save()
+
+
+def test_a_load_that_fails_in_the_other_order_alone(start: Callable[..., Hoisting]) -> None:
+    project = start()
+    project.hoisted()
+    project.server.edit("first.py", module("late", "import sys", "assert 'third' not in sys.modules, 'too late'"))
+    project.server.wait_for_text("late second")
+    project.server.wait_for_log(r"first.py loaded in the exact order: .*error fixed")
+
+
+def test_a_module_that_nobody_imports_any_more(start: Callable[..., Hoisting]) -> None:
+    needs_extra = "import extra"
+    project = start({"extra.py": module("extra", REGISTERS)})
+    project.save(needs_extra)
+    project.hoisted(needs_extra)
+    assert project.server.get().text.endswith(" extra")
+    project.save()
+    project.server.wait_for_log(r"first.py loaded in the exact order: .*module extra, which nobody imports any more")
+    project.server.wait_for(lambda: not project.server.get().text.endswith(" extra"), "the end of the module")
+    assert "extra" not in project.hoisted(), "the file may be hoisted around again"
+
+
+# --- what cannot be hoisted ---
+
+
+def test_a_module_that_raises_before_its_turn(start: Callable[..., Hoisting]) -> None:
+    project = start({"second.py": module("second", "import sys", "assert sys.modules['first'].TEXT")})
+    assert project.hoisted().endswith("(1 hoisted, order checked)")
+    assert "exact order" not in project.server.log
+
+
+def test_a_module_that_starts_a_thread(start: Callable[..., Hoisting]) -> None:
+    lines = "import threading", "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    project = start({"third.py": module("third", *lines)})
+    assert "(1 hoisted, order checked" in project.hoisted()
+
+
+def test_a_hidden_lock_is_asked_for_once(start: Callable[..., Hoisting]) -> None:
+    """Whoever cannot be loaded a second time beside itself is left alone."""
+    lines = (
+        "import os",
+        "os.close(os.open('lock', os.O_CREAT | os.O_EXCL))",
+        "import atexit; atexit.register(os.unlink, 'lock')",
+    )
+    project = start({"third.py": module("third", *lines)})
+    for _ in range(2):
+        assert "hoisted" not in project.save()
+        project.still()
+    assert "exact order" not in project.server.log
+
+
+# --- the life of what is done behind ---
+
+
+def test_a_save_ends_what_is_done_behind(start: Callable[..., Hoisting], kind: str) -> None:
+    project = start({"third.py": module("third", "time.sleep(1)")})
+    project.save()
+    below = project.server.below()
+    project.server.wait_for(lambda: len(project.server.below()) > len(below), "a rehearsal")
+    rehearsal = max(set(project.server.below()) - set(below))
+    project.save()
+    project.server.wait_until_gone([rehearsal])
+
+
+def test_nothing_is_left_of_it(start: Callable[..., Hoisting]) -> None:
+    project = start({"third.py": module("third", "time.sleep(1)")})
+    project.save()
+    below = project.server.below()
+    project.server.wait_for(lambda: len(project.server.below()) > len(below), "a rehearsal")
+    everything = project.server.below()
+    os.kill(project.server.process.pid, signal.SIGKILL)
+    project.server.wait_until_gone(everything)
+
+
+def test_the_branch_dies(start: Callable[..., Hoisting]) -> None:
+    """A frozen process is killed by somebody: the next save does without it."""
+    project = start()
+    project.hoisted()
+    project.still()
+    frozen = [pid for pid in project.server.below() if processes.children(pid)][-1]
+    os.kill(frozen, signal.SIGKILL)
+    project.server.wait_for(lambda: not alive(frozen), "its end")
+    project.save()
+    project.hoisted()
+
+
+def test_a_prompt_in_a_load_behind_asks_nobody(start: Callable[..., Hoisting]) -> None:
+    unheard = "import os; os.readlink('/proc/self/fd/1') == os.devnull and breakpoint()"
+    project = start({"third.py": module("third", unheard)})
+    folder = project.server.project
+    project.server.stop()
+    with TerminalServer(folder, "app:application", "--no-access-log") as server:
+        project = Hoisting(server)
+        project.save()
+        project.still()
+        assert "hoisted" not in project.save()
+        assert "(Pdb)" not in server.log
