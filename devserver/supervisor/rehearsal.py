@@ -6,7 +6,7 @@ checkpoints of the branch behind. Rules that hold:
 
 - The branch is continued from only after a load through it was found equal to an exact one.
 - A server that continued from the branch is compared again, with what was saved; if the exact load differs, that one serves.
-- What differs between two exact loads as well (clocks, ids) is left out of all comparisons.
+- What differs between two exact loads as well (clocks, ids), or only because the branch is older, is left out of all comparisons.
 - One rehearsal loads at a time; all end when something new is to be loaded.
 - A file whose order mattered is loaded exactly from then on; a module that cannot be hoisted is not tried again.
 """
@@ -72,6 +72,7 @@ class State:
     digests: Mapping[int, Digest] = field(default_factory=dict)
     parts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     makes_branch: bool = False  # the rehearsal that hoists does
+    suspected: tuple[str, ...] = ()  # parts in which a load from the branch differs; it is made anew because of them
     graph: ImportGraph = field(default_factory=ImportGraph)  # of the last exact load
     files: tuple[str, ...] = ()  # for which the branch is
     levels: tuple[HoistLevel, ...] = ()  # of the branch
@@ -220,7 +221,7 @@ def advance(state: State, event: Event) -> Step:
         case Overtaken():
             return _rest(state, keep_branch=state.approved)
         case BranchLost():
-            return replace(state, approved=False, levels=(), files=()), []
+            return _rest(replace(state, approved=False, levels=(), files=()), keep_branch=False)
         case GraphKnown(rehearsal=number, graph=graph):
             return (replace(state, graph=graph) if number == state.exact else state), []
         case LateImported(modules=modules):
@@ -234,6 +235,8 @@ def advance(state: State, event: Event) -> Step:
         case Ended(rehearsal=number):
             if number not in state.alive():
                 return state, []
+            if state.suspected and number != state.exact:
+                return _differs(state, state.suspected[0])
             return _rest(state, keep_branch=state.approved, gone=number)
         case _:
             assert_never(event)
@@ -268,7 +271,7 @@ def _rest(state: State, *, keep_branch: bool, gone: int = 0) -> Step:
         commands.append(LeaveBranch())
         state = replace(state, levels=(), files=(), approved=False)
     idle = replace(state, stage=Stage.NOTHING, subject=None, exact=0, hoisted=0, second=0, makes_branch=False)
-    return replace(idle, digests={}, parts={}), commands
+    return replace(idle, digests={}, parts={}, suspected=()), commands
 
 
 # --- what a rehearsal has come to ---
@@ -339,6 +342,8 @@ def _levels(state: State, files: tuple[str, ...]) -> tuple[HoistLevel, ...]:
 
 def _hoisted_ended(state: State) -> Step:
     exact, hoisted = state.digests[state.exact], state.digests[state.hoisted]
+    if hoisted.error and state.suspected:
+        return _differs(state, state.suspected[0])
     if hoisted.error and state.makes_branch:
         state, number = _next(replace(state, stage=Stage.DOUBT))
         return replace(state, second=number), [Rehearse(number, Start.FILES, state.files)]
@@ -374,6 +379,8 @@ def _described(state: State, event: Described) -> Step:
         case Stage.PARTS:
             if state.volatile.issuperset(differing):
                 return _is_equal(state)
+            if not state.makes_branch:
+                return _make_anew(state, tuple(part for part in differing if part not in state.volatile))
             state, number = _next(state)
             state = replace(state, stage=Stage.VOLATILE, second=number)
             return state, [Rehearse(number, Start.FILES, state.files)]
@@ -386,9 +393,20 @@ def _described(state: State, event: Described) -> Step:
             return state, []
 
 
+def _make_anew(state: State, suspected: tuple[str, ...]) -> Step:
+    """The same branch: what it holds may be older than what the exact load has come to, and no more than that."""
+    ended = state.hoisted
+    state, number = _next(state)
+    state = replace(
+        state, stage=Stage.BRANCH, hoisted=number, makes_branch=True, approved=False, suspected=suspected, parts={}
+    )
+    return state, [End(ended), Rehearse(number, Start.FILES, state.files, state.levels)]
+
+
 def _is_equal(state: State) -> Step:
     if state.makes_branch:
-        state, commands = _rest(replace(state, approved=True), keep_branch=True)
+        state = replace(state, approved=True, volatile=state.volatile.union(state.suspected))
+        state, commands = _rest(state, keep_branch=True)
         return state, [Approve(), *commands]
     # The server is right. What was saved may import other things than before, and another file may have been saved.
     ended = [End(number) for number in (state.hoisted, state.second) if number]
@@ -404,7 +422,7 @@ def _differs(state: State, difference: str, *, for_good: bool = True) -> Step:
     assert subject is not None
     file = subject.edited[0]
     chosen = state.exact
-    is_taken = subject.hoisted and not state.makes_branch
+    is_taken = subject.hoisted and (not state.makes_branch or bool(state.suspected))
     if for_good:
         state = replace(state, exact_only=state.exact_only | {file})
     state, commands = _rest(state, keep_branch=False, gone=chosen if is_taken else 0)
@@ -419,6 +437,8 @@ def _not_hoistable(state: State, event: NotHoistable) -> Step:
     state = replace(state, hoisted=0)
     if not state.makes_branch:
         return _rest(state, keep_branch=state.approved)
+    if state.suspected:
+        return _differs(state, state.suspected[0])
     if not event.module or event.module in state.struck or len(state.struck) >= MAX_STRUCK:
         assert state.subject is not None
         state = replace(state, exact_only=state.exact_only | {state.subject.edited[0]})

@@ -23,7 +23,7 @@ INSTALL_S: Final = 1800.0
 TELLING_WSGI: Final = """\
 import builtins
 
-builtins.saved = ""
+builtins.saved = getattr(builtins, "saved", "")  # a server that looks at the URLconf first has it already
 
 from {module} import application
 

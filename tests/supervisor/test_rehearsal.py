@@ -152,10 +152,46 @@ class TestDifferences:
         assert desk.exact().state.files == (B,)
 
     def test_an_order_that_matters_after_it_was_used(self) -> None:
-        desk = Desk().approved().settled(hoisted=True).exact(digest(app="1")).hoisted(digest(app="2"))
-        desk.parts({"app:rules": "ab"}, {"app:rules": "ba"}).second({"app:rules": "ab"})
-        assert desk.commands == [r.End(-4), r.End(-5), r.LeaveBranch(), r.Prefer(-3, A, "app:rules")]
+        desk = self.suspicious({"app:rules": "ab"}, {"app:rules": "ba"})
+        desk.hoisted(digest(app="2")).parts({"app:rules": "ab"}, {"app:rules": "ba"})
+        assert desk.commands == [r.Rehearse(-6, Start.FILES, (A,))]
+        desk.second({"app:rules": "ab"})
+        assert desk.commands == [r.End(-5), r.End(-6), r.LeaveBranch(), r.Prefer(-3, A, "app:rules")]
         assert desk.settled().commands == []
+
+    def suspicious(self, exact: dict[str, str], hoisted: dict[str, str]) -> Desk:
+        """A load through the branch has these parts: the same branch is made anew."""
+        desk = Desk().approved().settled(hoisted=True).exact(digest(app="1")).hoisted(digest(app="2"))
+        levels = desk.state.levels
+        desk.parts(exact, hoisted)
+        assert desk.commands == [r.End(-4), r.Rehearse(-5, Start.FILES, (A,), levels)]
+        assert not desk.state.approved
+        return desk
+
+    def test_a_branch_that_is_only_older(self) -> None:
+        desk = self.suspicious({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:00"}).hoisted(digest(app="1"))
+        assert desk.commands == [r.Approve(), r.End(-3), r.End(-5)]
+        desk.settled(hoisted=True).exact(digest(app="3")).hoisted(digest(app="1"))
+        desk.parts({"app:loaded_at": "12:02"}, {"app:loaded_at": "12:01"})
+        assert desk.commands == [r.End(-7), r.End(-6)], "it is known"
+
+    def test_a_branch_that_is_older_and_new_at_the_turn_of_a_minute(self) -> None:
+        desk = self.suspicious({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:00"}).hoisted(digest(app="3"))
+        desk.parts({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:02"}).second({"app:loaded_at": "12:02"})
+        assert desk.commands == [r.Approve(), r.End(-3), r.End(-5), r.End(-6)]
+
+    @pytest.mark.parametrize(
+        "event",
+        [r.NotHoistable(-5, "b", "a thread"), r.Ended(-5)],
+    )
+    def test_the_branch_cannot_be_made_anew(self, event: r.Event) -> None:
+        desk = self.suspicious({"app:rules": "ab"}, {"app:rules": "ba"}).after(event)
+        assert desk.commands[-1] == r.Prefer(-3, A, "app:rules")
+        assert not desk.state.alive()
+
+    def test_the_branch_raises_when_it_is_made_anew(self) -> None:
+        desk = self.suspicious({"app:rules": "ab"}, {"app:rules": "ba"}).hoisted(digest("ImportError"))
+        assert desk.commands[-1] == r.Prefer(-3, A, "app:rules")
 
     def test_a_module_that_nobody_imports_any_more(self) -> None:
         desk = Desk().approved().settled(hoisted=True).exact(digest(app="1")).hoisted(digest(app="1", b="1"))

@@ -87,8 +87,8 @@ def named(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def sorted_by_name(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
-    """By name, where the order does not count."""
-    return named(sorted(pairs, key=lambda pair: pair[0]))
+    """By name, where the order does not count. Of one name by what is told: functions that were made in a loop bear the same."""
+    return named(sorted(pairs, key=lambda pair: (pair[0], _outline(pair[1]))))
 
 
 def told(value: object) -> object:
@@ -135,6 +135,20 @@ def told_layers(app: object) -> list[object]:
         variables = {} if issubclass(type(app), types.FunctionType) else attributes(app)
         app = next((variables[name] for name in _INNER if variables.get(name) is not None), None)
     return found
+
+
+def _outline(told_value: object) -> str:
+    """Of what `told` gave, as a text. Functions that come from the same lines are told apart by the names of what they enclose."""
+    kind = type(told_value)
+    if kind is dict:
+        return f"{{{', '.join(f'{key}: {_outline(part)}' for key, part in cast('dict[str, object]', told_value).items())}}}"
+    if kind is list or kind is tuple:
+        return f"[{', '.join(map(_outline, cast('list[object]', told_value)))}]"
+    if kind is types.FunctionType:
+        cells = cast("types.FunctionType", told_value).__closure__ or ()
+        filled = (cell for cell in cells if cell != types.CellType())  # with an empty one nothing of theirs is compared
+        return f"{label_of(told_value)} {[label_of(cell.cell_contents) for cell in filled]}"
+    return label_of(told_value)
 
 
 # --- names ---

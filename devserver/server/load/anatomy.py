@@ -292,6 +292,8 @@ class Anatomy:
                 return Kind(_type_alone, reference=_tell_module)
             if any(base is known for known in _TYPE_ALONE) or name_of(base) in incidental.TYPE_ALONE:
                 return Kind(_type_alone)
+        if module_of(cls).partition(".")[0] == incidental.OURS:
+            return Kind(_type_alone)
         has_identity = not any(cls is known for known in _WITHOUT_IDENTITY)
         return Kind(
             self._instances_of(cls), has_identity=has_identity and module_of(cls) not in _MODULES_WITHOUT_IDENTITY

@@ -41,8 +41,8 @@ class Digester:
         registries: Iterable[tuple[str, object]] = (),
         *,
         give_way: Callable[[], None] = lambda: None,
-        max_objects_per_name: int = 50_000,
-        max_objects: int = 2_000_000,
+        max_objects_per_name: int = 1_000_000,
+        max_objects: int = 10_000_000,
     ) -> None:
         self.is_complete = True
         """False if there are more than `max_objects`: then equality proves nothing. Known after `digest`."""

@@ -141,6 +141,8 @@ RETOLD: dict[str, Retold] = {
         "_by_sender": None,
         "_weak_senders": _values,
     },
+    # Tasks that are made when somebody asks for one, and by name those that are.
+    "celery.app.base.Celery": {"_pending": None, "_tasks": _by_name},
     "django.apps.registry.Apps": {"all_models": _by_name},
     "django.dispatch.dispatcher.Signal": {"receivers": _receivers, "_dead_receivers": None},
     "django.utils.functional.LazyObject": {"_wrapped": None},
@@ -162,3 +164,6 @@ TYPE_ALONE = frozenset(
     }
 )
 """Of these the state does not count."""
+
+OURS = __name__.partition(".")[0]
+"""Nor that of what this package has put in the place of something: each process writes down its own there."""
