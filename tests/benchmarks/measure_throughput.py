@@ -42,8 +42,8 @@ def measure(rounds: int, seconds: int, only: frozenset[str]) -> Iterator[Sample]
                         answer = started.wait_until_up()
                         if answer.body != b"Hello":
                             raise started.fail(f"{server.name} answers {answer.body!r}, not hello")
-                        _run_wrk(started, 1)
-                        rate, failed = parse_wrk(_run_wrk(started, seconds))
+                        run_wrk(started, 1)
+                        rate, failed = parse_wrk(run_wrk(started, seconds))
                     yield Sample(THROUGHPUT.key, case.project.name, server.name, rate, failed)
 
 
@@ -58,7 +58,7 @@ def parse_wrk(output: str) -> tuple[float, int]:
     return float(rate[1]), failed
 
 
-def _run_wrk(server: Running, seconds: int) -> str:
-    url = f"http://127.0.0.1:{server.port}/"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
+def run_wrk(server: Running, seconds: int, *, url: str = "/", connections: int = CONNECTIONS) -> str:
+    """What it prints."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{server.port}{url}"]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30).stdout

@@ -15,10 +15,18 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Final
 
-from tests.benchmarks import environment, measure_browser, measure_idle, measure_save, measure_start, measure_throughput
+from tests.benchmarks import (
+    environment,
+    measure_browser,
+    measure_hoisting,
+    measure_idle,
+    measure_save,
+    measure_start,
+    measure_throughput,
+)
 from tests.benchmarks.report import Sample, Surroundings, render_page
 
-NAMES: Final = ("save", "browser", "throughput", "start", "idle")
+NAMES: Final = ("save", "browser", "throughput", "start", "idle", "again", "behind")
 MEASURES: Final = (
     measure_save.SAVE,
     measure_browser.PAINTED,
@@ -27,6 +35,8 @@ MEASURES: Final = (
     measure_start.START,
     measure_idle.CPU,
     measure_idle.MEMORY,
+    measure_hoisting.AGAIN,
+    measure_hoisting.BEHIND,
 )
 PAGE: Final = environment.ROOT / "docs" / "benchmarks.md"
 
@@ -51,6 +61,8 @@ def measure(options: argparse.Namespace) -> Iterator[Sample]:
         "throughput": lambda: measure_throughput.measure(max(1, rounds // 3), 1 if options.quick else 5, only),
         "start": lambda: measure_start.measure(rounds, only),
         "idle": lambda: measure_idle.measure(1, 3 if options.quick else 70, 3 if options.quick else 20, only),
+        "again": lambda: measure_hoisting.measure_saves(rounds if options.quick else max(1, rounds * 2 // 3), only),
+        "behind": lambda: measure_hoisting.measure_throughput(max(1, rounds // 3), 1 if options.quick else 5, only),
     }
     for name in options.only or NAMES:
         yield from benchmarks[name]()
@@ -59,9 +71,10 @@ def measure(options: argparse.Namespace) -> Iterator[Sample]:
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     wanted = options.only or NAMES
-    if "throughput" in wanted and not measure_throughput.is_available():
+    if {"throughput", "behind"} & set(wanted) and not measure_throughput.is_available():
         print(
-            "bench: wrk is missing (Debian: apt-get install wrk), or leave out throughput with --only", file=sys.stderr
+            "bench: wrk is missing (Debian: apt-get install wrk), or leave out throughput and behind with --only",
+            file=sys.stderr,
         )
         return 1
     if "browser" in wanted and not measure_browser.is_available():

@@ -44,8 +44,8 @@ def ours(target: str) -> Server:
     return Server(OURS, f"devserver run {target} --port {{port}}")
 
 
-def _without_checkpoints(target: str) -> Server:
-    return Server(f"{OURS} --no-checkpoints", f"devserver run {target} --no-checkpoints --port {{port}}")
+def _without(what: str, target: str) -> Server:
+    return Server(f"{OURS} --no-{what}", f"devserver run {target} --no-{what} --port {{port}}")
 
 
 DJANGO_WSGI: Final = "mysite.wsgi:application"
@@ -64,6 +64,7 @@ RELOADING: Final = (
         projects.DJANGO,
         (
             ours(DJANGO_WSGI),
+            _without("hoist", DJANGO_WSGI),
             Server("runserver", "python manage.py runserver 127.0.0.1:{port}"),
             Server("granian --reload", f"granian --interface wsgi --reload --port {{port}} {DJANGO_WSGI}"),
             Server("gunicorn --reload", f"gunicorn --reload --bind 127.0.0.1:{{port}} {DJANGO_WSGI}"),
@@ -120,13 +121,13 @@ THROUGHPUT: Final = (
 STARTING: Final = (
     Case(
         projects.ASGI,
-        (ours(PLAIN), _without_checkpoints(PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}")),
+        (ours(PLAIN), _without("checkpoints", PLAIN), Server("uvicorn", f"uvicorn --port {{port}} {PLAIN}")),
     ),
     Case(
         projects.DJANGO,
         (
             ours(DJANGO_ASGI),
-            _without_checkpoints(DJANGO_ASGI),
+            _without("checkpoints", DJANGO_ASGI),
             Server("uvicorn", f"uvicorn --port {{port}} {DJANGO_ASGI}"),
         ),
     ),

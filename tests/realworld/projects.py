@@ -84,7 +84,7 @@ class Project:
         if not (self.top / "done").is_file():
             shutil.rmtree(self.top, ignore_errors=True)
             venv.create(self.top / "venv", with_pip=True)
-            self._pip(*self.requirements, str(ROOT))
+            self.install(*self.requirements, str(ROOT))
             (self.top / "project").mkdir()
             if self.clone:
                 url = f"https://github.com/{self.clone}"
@@ -99,9 +99,9 @@ class Project:
             for command in self.commands:
                 self._run(*command.split(), inside=self.folder)
             (self.top / "done").touch()
-        self._pip("--force-reinstall", "--no-deps", str(ROOT))
+        self.install("--force-reinstall", "--no-deps", str(ROOT))
 
-    def _pip(self, *arguments: str) -> None:
+    def install(self, *arguments: str) -> None:
         self._run(
             str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *arguments, inside=ROOT
         )
