@@ -93,17 +93,15 @@ class Announcer:
             self._check_failure = ()
             self._console.notice("the project passes its checks again")
 
-    def order_mattered(self, file: str, difference: str) -> None:
+    def order_mattered(self, file: str, why: str) -> None:
         """What was loaded in the exact order behind the server differs, and takes over."""
         (name,) = shown([file])
-        self.because((name,), "loaded in the exact order", f"differs: {difference}" if difference else "")
+        self.because((name,), "loaded in the exact order", why)
 
-    def loaded_exactly(self, file: str, difference: str) -> None:
+    def loaded_exactly(self, file: str, why: str) -> None:
         """Nothing was served in another order, and nothing will be."""
         (name,) = shown([file])
-        self._console.notice(
-            f"{name} is loaded in the exact order, which matters here ({difference or 'else it raises'})"
-        )
+        self._console.notice(f"{name} is loaded in the exact order: {why}")
 
     def tell(self, tell: Tell, server: ServerRecord | None, last_words: str) -> None:
         """Say it. `last_words`: what faulthandler wrote, if the server has ended."""

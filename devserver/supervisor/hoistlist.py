@@ -20,7 +20,9 @@ MIN_GAIN_MS = 30.0
 """What a level spares has to be worth a process."""
 
 
-def hoist_levels(graph: ImportGraph, edited: Sequence[str], struck: Collection[str] = ()) -> tuple[HoistLevel, ...]:
+def hoist_levels(
+    graph: ImportGraph, edited: Sequence[str], struck: Collection[str] = (), *, min_gain_ms: float = MIN_GAIN_MS
+) -> tuple[HoistLevel, ...]:
     """The levels for these files, the one for the file that was saved last (the first of `edited`) at the end; empty if hoisting
     gains nothing. `struck`: modules that cannot be hoisted."""
     files = _same_phase(graph, edited)[:MAX_FILES]
@@ -41,7 +43,7 @@ def hoist_levels(graph: ImportGraph, edited: Sequence[str], struck: Collection[s
             if its_phase == phase and number not in held and number not in left_out and number not in hoisted
         ]
         # What began before the first of the files runs before it anyway.
-        if sum(graph.took_ms[number] for number in new if number > min(its)) < MIN_GAIN_MS:
+        if sum(graph.took_ms[number] for number in new if number > min(its)) < min_gain_ms:
             continue
         hoisted.update(new)
         before = dict.fromkeys(module_path(graph.sources[number]) for number in sorted(held) if graph.sources[number])

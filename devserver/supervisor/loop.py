@@ -430,9 +430,9 @@ class Supervisor:
     def _rehearsal_said(self, number: int, message: Message | None) -> None:
         self._rehearsals.said(number, message)
 
-    def _rehearsal_preferred(self, number: int, file: str, difference: str) -> None:
+    def _rehearsal_preferred(self, number: int, file: str, why: str) -> None:
         """The server that answers is not what a fresh start would be: the one that was loaded behind it is."""
-        self._announcer.order_mattered(file, difference)
+        self._announcer.order_mattered(file, why)
         self._events.append(events.RehearsalPreferred(number))
 
     def _because(self, names: Sequence[str], event: str, reason: str = "") -> None:

@@ -20,11 +20,12 @@ from typing import assert_never
 
 from devserver.importgraph import ImportGraph
 from devserver.messages import HoistLevel
-from devserver.supervisor.hoistlist import MAX_FILES, hoist_levels
+from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
 
 MIN_LOAD_MS = 50.0
 """A resume that takes less than this is not worth the work behind it."""
 MAX_LATE = 2_000
+RAISES = "in another one it raises"
 MAX_STRUCK = 12
 """So many modules may turn out not to be hoistable, one rehearsal each."""
 
@@ -198,7 +199,7 @@ class Prefer:
 
     rehearsal: int
     file: str
-    difference: str  # "" if the exact load raises
+    why: str  # a clause, of what is so in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class TellExactOnly:
     """This file is loaded in the exact order from now on."""
 
     file: str
-    difference: str
+    why: str
 
 
 Command = Rehearse | End | Describe | Approve | LeaveBranch | Prefer | TellExactOnly
@@ -236,7 +237,7 @@ def advance(state: State, event: Event) -> Step:
             if number not in state.alive():
                 return state, []
             if state.suspected and number != state.exact:
-                return _differs(state, state.suspected[0])
+                return _differs(state, _about(state.suspected[0]))
             return _rest(state, keep_branch=state.approved, gone=number)
         case _:
             assert_never(event)
@@ -290,10 +291,10 @@ def _digested(state: State, event: Digested) -> Step:
         case Stage.DOUBT if number == state.second:
             if digest.error:  # it raises in any order: beside the server
                 return _rest(replace(state, gave_up=True), keep_branch=False)
-            return _differs(state, "")
+            return _differs(state, RAISES)
         case Stage.VOLATILE if number == state.second:
             if digest.error:
-                return _differs(state, f"a second load raises ({digest.error})")
+                return _differs(state, f"a second load raises {digest.error}")
             labels = tuple(_differing(state, state.exact, state.hoisted))
             return replace(state, stage=Stage.VOLATILE_PARTS), [Describe(number, labels)]
         case _:
@@ -308,9 +309,12 @@ def _exact_ended(state: State, digest: Digest) -> Step:
             return _rest(replace(state, gave_up=True), keep_branch=state.approved)
         return _make_branch(state)
     if digest.error and subject.error:  # both show a page about it
-        return _rest(state, keep_branch=True) if digest.error == subject.error else _differs(state, "")
-    if digest.error or subject.error:
-        return _differs(state, "")
+        same = digest.error == subject.error
+        return _rest(state, keep_branch=True) if same else _differs(state, "in another one it raises something else")
+    if digest.error:
+        return _differs(state, "in another one it raises nothing")
+    if subject.error:
+        return _differs(state, RAISES)
     state, hoisted = _next(state)
     return replace(state, stage=Stage.AGAIN, hoisted=hoisted), [Rehearse(hoisted, Start.BRANCH)]
 
@@ -320,7 +324,9 @@ def _make_branch(state: State) -> Step:
     subject = state.subject
     assert subject is not None
     files = _hoistable(state, subject)
-    if files[0] in state.files and _levels(state, state.files) == state.levels:
+    # A gain that lies near the least is not the same twice.
+    as_before = (_levels(state, state.files, min_gain_ms=gain) for gain in (MIN_GAIN_MS, MIN_GAIN_MS / 2))
+    if files[0] in state.files and state.levels in as_before:
         return _rest(state, keep_branch=state.approved)  # it serves for all of its files
     levels = _levels(state, files)
     if not levels:
@@ -331,9 +337,9 @@ def _make_branch(state: State) -> Step:
     return state, [Rehearse(number, Start.FILES, files, levels)]
 
 
-def _levels(state: State, files: tuple[str, ...]) -> tuple[HoistLevel, ...]:
+def _levels(state: State, files: tuple[str, ...], *, min_gain_ms: float = MIN_GAIN_MS) -> tuple[HoistLevel, ...]:
     """What is to be imported before these files; what first requests import comes last."""
-    levels = hoist_levels(state.graph, files, state.struck)
+    levels = hoist_levels(state.graph, files, state.struck, min_gain_ms=min_gain_ms)
     if not levels:
         return ()
     late = tuple(name for name in state.late if name not in state.struck)
@@ -343,19 +349,19 @@ def _levels(state: State, files: tuple[str, ...]) -> tuple[HoistLevel, ...]:
 def _hoisted_ended(state: State) -> Step:
     exact, hoisted = state.digests[state.exact], state.digests[state.hoisted]
     if hoisted.error and state.suspected:
-        return _differs(state, state.suspected[0])
+        return _differs(state, _about(state.suspected[0]))
     if hoisted.error and state.makes_branch:
         state, number = _next(replace(state, stage=Stage.DOUBT))
         return replace(state, second=number), [Rehearse(number, Start.FILES, state.files)]
     if hoisted.error:
-        return _differs(state, "")
+        return _differs(state, RAISES)
     if not (exact.complete and hoisted.complete):
         return _differs(state, "there is too much to compare")
     labels = tuple(_differing(state, state.exact, state.hoisted))
     if not labels:
         return _is_equal(state)
     if more := [label for label in labels if label not in exact.digests]:
-        return _differs(state, f"{more[0]}, which nobody imports any more", for_good=state.makes_branch)
+        return _differs(state, f"nobody imports {more[0]} any more", for_good=state.makes_branch)
     return replace(state, stage=Stage.PARTS), [Describe(number, labels) for number in (state.exact, state.hoisted)]
 
 
@@ -388,7 +394,7 @@ def _described(state: State, event: Described) -> Step:
             volatile = state.volatile.union(_unequal(state.parts[state.exact], state.parts[state.second]))
             state = replace(state, volatile=volatile)
             left = [part for part in differing if part not in volatile]
-            return _differs(state, left[0]) if left else _is_equal(state)
+            return _differs(state, _about(left[0])) if left else _is_equal(state)
         case _:
             return state, []
 
@@ -415,9 +421,12 @@ def _is_equal(state: State) -> Step:
     return state, [*ended, *commands]
 
 
-def _differs(state: State, difference: str, *, for_good: bool = True) -> Step:
-    """The order matters: the exact load is right. Without a difference one of them raises. Not `for_good`: the order was for what
-    the file was before."""
+def _about(part: str) -> str:
+    return f"in another one {part} differs"
+
+
+def _differs(state: State, why: str, *, for_good: bool = True) -> Step:
+    """The order matters: the exact load is right. Not `for_good`: the order was for what the file was before."""
     subject = state.subject
     assert subject is not None
     file = subject.edited[0]
@@ -427,8 +436,8 @@ def _differs(state: State, difference: str, *, for_good: bool = True) -> Step:
         state = replace(state, exact_only=state.exact_only | {file})
     state, commands = _rest(state, keep_branch=False, gone=chosen if is_taken else 0)
     if is_taken:
-        return state, [*commands, Prefer(chosen, file, difference)]
-    return state, [*commands, TellExactOnly(file, difference)]
+        return state, [*commands, Prefer(chosen, file, why)]
+    return state, [*commands, TellExactOnly(file, why)]
 
 
 def _not_hoistable(state: State, event: NotHoistable) -> Step:
@@ -438,7 +447,7 @@ def _not_hoistable(state: State, event: NotHoistable) -> Step:
     if not state.makes_branch:
         return _rest(state, keep_branch=state.approved)
     if state.suspected:
-        return _differs(state, state.suspected[0])
+        return _differs(state, _about(state.suspected[0]))
     if not event.module or event.module in state.struck or len(state.struck) >= MAX_STRUCK:
         assert state.subject is not None
         state = replace(state, exact_only=state.exact_only | {state.subject.edited[0]})

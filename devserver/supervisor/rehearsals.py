@@ -38,7 +38,7 @@ class Rehearsals:
         tell: Callable[[str, str], None],
     ) -> None:
         """`plan`: what the next load is told about checkpoints. `edited`: the sources that were saved, the latest first. `prefer`:
-        a rehearsal is to serve, because of that file and of what differs; `tell`: the file is loaded exactly from now on."""
+        a rehearsal is to serve, because of that file, and why; `tell`: the file is loaded exactly from now on, and why."""
         self._tree = tree
         self._plan = plan
         self._edited = edited
@@ -113,10 +113,10 @@ class Rehearsals:
                 self._tree.chain.is_branch_approved = True
             case rehearsal.LeaveBranch():
                 self._tree.chain.leave_branch()
-            case rehearsal.Prefer(rehearsal=number, file=file, difference=difference):
-                self._prefer(number, file, difference)
-            case rehearsal.TellExactOnly(file=file, difference=difference):
-                self._tell(file, difference)
+            case rehearsal.Prefer(rehearsal=number, file=file, why=why):
+                self._prefer(number, file, why)
+            case rehearsal.TellExactOnly(file=file, why=why):
+                self._tell(file, why)
             case _:
                 assert_never(command)
 

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from devserver.importgraph import ImportGraph, Run
 from devserver.supervisor import rehearsal as r
-from devserver.supervisor.hoistlist import hoist_levels
+from devserver.supervisor.hoistlist import MIN_GAIN_MS, hoist_levels
 from devserver.supervisor.rehearsal import Digest, Stage, Start, Subject
 
 A, B, C = "/app/a.py", "/app/b.py", "/app/c.py"
 
 
-def graph(imports: str = "u:abcd a b c d") -> ImportGraph:
+def graph(imports: str = "u:abcd a b c d", took_ms: float = 100.0) -> ImportGraph:
     words = dict(word.partition(":")[::2] for word in imports.split())
-    return ImportGraph.build({name: Run(f"/app/{name}.py", "", 100.0) for name in words}, words)
+    return ImportGraph.build({name: Run(f"/app/{name}.py", "", took_ms) for name in words}, words)
 
 
 def digest(error: str = "", complete: bool = True, **digests: str) -> Digest:
@@ -111,6 +111,14 @@ def test_a_branch_serves_for_all_of_its_files() -> None:
     assert desk.commands == [r.End(-4), r.End(-3)]
 
 
+def test_a_gain_near_the_least_makes_no_new_branch() -> None:
+    desk = Desk().approved().settled()
+    least = MIN_GAIN_MS / 3 - 1  # of b, c and d each
+    desk.after(r.GraphKnown(desk.state.exact, graph(took_ms=least)), r.Digested(desk.state.exact, digest()))
+    assert desk.commands == [r.End(-3)]
+    assert desk.state.approved
+
+
 def test_another_file_gets_a_branch() -> None:
     desk = Desk().approved(A).settled(C, A).exact()
     assert desk.commands == [r.Rehearse(-4, Start.FILES, (C, A), hoist_levels(graph(), (C, A)))]
@@ -145,7 +153,7 @@ class TestDifferences:
         desk.parts({"app:rules": "ab", "app:now": "1"}, {"app:rules": "ba", "app:now": "2"})
         desk.second({"app:rules": "ab", "app:now": "3"})
         assert desk.commands == [
-            r.End(-1), r.End(-2), r.End(-3), r.LeaveBranch(), r.TellExactOnly(A, "app:rules"),
+            r.End(-1), r.End(-2), r.End(-3), r.LeaveBranch(), r.TellExactOnly(A, "in another one app:rules differs"),
         ]  # fmt: skip
         assert desk.settled(A).commands == []
         assert desk.settled(B, A).commands == [r.Rehearse(-4, Start.END)], "another file may be hoisted around"
@@ -156,7 +164,12 @@ class TestDifferences:
         desk.hoisted(digest(app="2")).parts({"app:rules": "ab"}, {"app:rules": "ba"})
         assert desk.commands == [r.Rehearse(-6, Start.FILES, (A,))]
         desk.second({"app:rules": "ab"})
-        assert desk.commands == [r.End(-5), r.End(-6), r.LeaveBranch(), r.Prefer(-3, A, "app:rules")]
+        assert desk.commands == [
+            r.End(-5),
+            r.End(-6),
+            r.LeaveBranch(),
+            r.Prefer(-3, A, "in another one app:rules differs"),
+        ]
         assert desk.settled().commands == []
 
     def suspicious(self, exact: dict[str, str], hoisted: dict[str, str]) -> Desk:
@@ -186,16 +199,16 @@ class TestDifferences:
     )
     def test_the_branch_cannot_be_made_anew(self, event: r.Event) -> None:
         desk = self.suspicious({"app:rules": "ab"}, {"app:rules": "ba"}).after(event)
-        assert desk.commands[-1] == r.Prefer(-3, A, "app:rules")
+        assert desk.commands[-1] == r.Prefer(-3, A, "in another one app:rules differs")
         assert not desk.state.alive()
 
     def test_the_branch_raises_when_it_is_made_anew(self) -> None:
         desk = self.suspicious({"app:rules": "ab"}, {"app:rules": "ba"}).hoisted(digest("ImportError"))
-        assert desk.commands[-1] == r.Prefer(-3, A, "app:rules")
+        assert desk.commands[-1] == r.Prefer(-3, A, "in another one app:rules differs")
 
     def test_a_module_that_nobody_imports_any_more(self) -> None:
         desk = Desk().approved().settled(hoisted=True).exact(digest(app="1")).hoisted(digest(app="1", b="1"))
-        assert desk.commands[-1] == r.Prefer(-3, A, "b, which nobody imports any more")
+        assert desk.commands[-1] == r.Prefer(-3, A, "nobody imports b any more")
         assert desk.settled().commands == [r.Rehearse(-5, Start.END)], "the order was for what the file was before"
 
     def test_too_much_to_compare(self) -> None:
@@ -206,11 +219,11 @@ class TestDifferences:
 class TestErrors:
     def test_the_exact_load_raises(self) -> None:
         desk = Desk().approved().settled(hoisted=True).exact(digest("ImportError"))
-        assert desk.commands == [r.LeaveBranch(), r.Prefer(-3, A, "")]
+        assert desk.commands == [r.LeaveBranch(), r.Prefer(-3, A, "in another one it raises nothing")]
 
     def test_the_load_through_the_branch_raised_and_the_exact_one_does_not(self) -> None:
         desk = Desk().approved().settled(hoisted=True, error="ImportError").exact()
-        assert desk.commands == [r.LeaveBranch(), r.Prefer(-3, A, "")]
+        assert desk.commands == [r.LeaveBranch(), r.Prefer(-3, A, r.RAISES)]
 
     def test_both_raise_the_same(self) -> None:
         desk = Desk().approved().settled(hoisted=True, error="a typo").exact(digest("a typo"))
@@ -219,13 +232,13 @@ class TestErrors:
 
     def test_both_raise_and_not_the_same(self) -> None:
         desk = Desk().approved().settled(hoisted=True, error="a typo").exact(digest("another"))
-        assert desk.commands[-1] == r.Prefer(-3, A, "")
+        assert desk.commands[-1] == r.Prefer(-3, A, "in another one it raises something else")
 
     def test_the_second_load_through_the_branch_raises(self) -> None:
         desk = Desk().settled().exact().hoisted(digest("ImportError"))
         assert desk.commands == [r.Rehearse(-3, Start.FILES, (A,))]
         desk.after(r.Digested(-3, digest()))
-        assert desk.commands == [r.End(-1), r.End(-2), r.End(-3), r.LeaveBranch(), r.TellExactOnly(A, "")]
+        assert desk.commands == [r.End(-1), r.End(-2), r.End(-3), r.LeaveBranch(), r.TellExactOnly(A, r.RAISES)]
 
     def test_it_raises_in_any_order_beside_the_server(self) -> None:
         desk = Desk().settled().exact().hoisted(digest("OSError")).after(r.Digested(-3, digest("OSError")))
