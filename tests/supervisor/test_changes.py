@@ -74,11 +74,17 @@ class Desk:
         return str(path)
 
     def has_read(
-        self, path: str, kind: ReadKind = ReadKind.SOURCE, *, content: str | None = None, loading: bool = True
+        self,
+        path: str,
+        kind: ReadKind = ReadKind.SOURCE,
+        *,
+        content: str | None = None,
+        loading: bool = True,
+        position: int = 1,
     ) -> None:
         assert self.server is not None
         signature = sign_file(path) if content is None else sign_content(content.encode())
-        self.server.reads.add([Read(kind, path, signature, loading, position=1)])
+        self.server.reads.add([Read(kind, path, signature, loading, position)])
         self.changes.read(self.server, [path])
 
     def sees(self, *paths: str, rescan: bool = False) -> list[Decision]:
@@ -500,3 +506,49 @@ def test_what_the_app_watches_is_told_once_for_each_state(desk: Desk) -> None:
     desk.write("a.md", "two")
     assert desk.sees(path) == told
     assert desk.sees(desk.write("b.txt", "one")) == []
+
+
+# --- a line and a branch ---
+
+
+def checkpoints(*reads: str) -> list[CheckpointRecord]:
+    """The root, and one for each path, which was read before it froze."""
+    found = [CheckpointRecord(0, 0, cast("Any", None), None)]
+    for position, path in enumerate(reads, 1):
+        own = ReadSet([Read(ReadKind.SOURCE, path, sign_file(path), loading=True, position=position)])
+        found.append(CheckpointRecord(position, 0, cast("Any", None), found[-1], own))
+    return found
+
+
+def test_a_save_is_followed_on_the_line_and_on_the_branch(desk: Desk) -> None:
+    view, urls, forms = (desk.write(f"{name}.py", name) for name in ("view", "urls", "forms"))
+    desk.line = checkpoints(view, urls)
+    desk.branch = checkpoints(forms, urls)
+    assert desk.server is not None
+    desk.server = desk.new_server(2, desk.line[-1])
+    desk.changes.load_began(2)
+    desk.has_read(forms, position=3)
+    desk.write("view.py", "saved")
+    (decision,) = desk.sees(view)
+    assert decision == Resume(0, (view,), hoisted=2)
+
+
+def test_a_server_from_the_branch_is_followed_on_the_line_too(desk: Desk) -> None:
+    view, urls, forms = (desk.write(f"{name}.py", name) for name in ("view", "urls", "forms"))
+    desk.line = checkpoints(urls, view)
+    desk.branch = checkpoints(forms)
+    desk.server = dataclasses.replace(desk.new_server(2, desk.branch[-1]), hoisted=True)
+    desk.changes.load_began(2)
+    desk.has_read(view, position=2)
+    desk.write("view.py", "saved")
+    (decision,) = desk.sees(view)
+    assert decision == Resume(1, (view,), hoisted=1)
+
+
+def test_without_a_branch_nothing_is_hoisted(desk: Desk) -> None:
+    view = desk.write("view.py", "view")
+    desk.line = checkpoints()
+    desk.has_read(view)
+    desk.write("view.py", "saved")
+    (decision,) = desk.sees(view)
+    assert decision == Resume(0, (view,), hoisted=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from devserver.readset import Aspect, Change, ChangeKind, Read, ReadKind, ReadSet
 from devserver.signatures import ABSENT, PENDING
-from devserver.supervisor.plan import Decision, Nothing, Refresh, Restart, Resume, Rules, decide
+from devserver.supervisor.plan import Decision, Nothing, Refresh, Restart, Resume, Rules, decide, furthest
 
 SOURCE, FILE, WRITTEN, STATIC = ReadKind.SOURCE, ReadKind.FILE, ReadKind.WRITTEN, ReadKind.STATIC
 LISTING, LOOKUP, PRESENT = ReadKind.LISTING, ReadKind.LOOKUP, ReadKind.PRESENT
@@ -614,3 +614,42 @@ def test_what_the_load_wrote_counts_when_a_checkpoint_that_holds_it_is_in_use() 
     assert decide([change()], chain, RULES) == Nothing()
     assert isinstance(decision := decide([change()], chain, RULES, recheck=True), Resume)
     assert decision.checkpoint == 1
+
+
+# --- lines that are not the server's own ---
+
+OTHER = "/app/other.py"
+
+
+@pytest.mark.parametrize(
+    ("line_reads", "expected"),
+    [
+        ([], 3),
+        ([read(SOURCE, position=1)], 0),
+        ([read(SOURCE, position=3)], 2),
+        ([read(SOURCE, OTHER, position=1)], 3),
+        ([read(SOURCE, signature=NEW, position=1)], 3),  # it has read what is there now
+    ],
+)
+def test_the_furthest_checkpoint_of_another_line(line_reads: list[Read], expected: int) -> None:
+    """A line of four, the root first; the server has read the file behind a line of its own."""
+    line = [ReadSet(one for one in line_reads if one.position == position) for position in range(4)]
+    server = chain(read(SOURCE, position=7))
+    assert furthest([change()], line, server, Rules()) == expected
+
+
+def test_the_furthest_checkpoint_where_only_a_fresh_interpreter_will_do() -> None:
+    line = [ReadSet([read(FILE, position=0)]), ReadSet()]
+    assert furthest([change()], line, chain(read(FILE, position=0)), Rules()) == 0
+
+
+@given(
+    st.lists(st.builds(read, st.just(SOURCE), st.sampled_from([APP, OTHER]), position=st.integers(1, 4))),
+    st.sets(st.sampled_from([APP, OTHER]), min_size=1),
+)
+def test_nothing_up_to_the_furthest_has_read_what_changed(line_reads: list[Read], changed: set[str]) -> None:
+    line = [ReadSet(one for one in line_reads if one.position == position) for position in range(5)]
+    server = chain(*(read(SOURCE, path, position=1) for path in sorted(changed)))
+    position = furthest([change(path) for path in sorted(changed)], line, server, Rules())
+    spoiled = [one.position for one in line_reads if one.path in changed]
+    assert position == min([4, *(one - 1 for one in spoiled)])
