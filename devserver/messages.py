@@ -71,6 +71,7 @@ class Plan(NamedTuple):
     hoist: tuple[HoistLevel, ...] = ()  # in the order in which they are reached; checkpoints stand nowhere else then
     rehearses: bool = False  # what it loads is to be compared, not served: `StateDigested`
     late: tuple[str, ...] = ()  # of a rehearsal: what first requests have imported, which it imports when all is loaded
+    early: tuple[str, ...] = ()  # of a rehearsal: what first requests have built, as `Integration.built_late` names it
 
 
 class ResumeCheckpoint(NamedTuple):
@@ -210,9 +211,10 @@ class CheckpointFrozen(NamedTuple):
 
 
 class LateImports(NamedTuple):
-    """What the first requests have imported of libraries. Of a server that was loaded because something was saved."""
+    """What the first requests have imported of libraries, and built. Of a server that was loaded because something was saved."""
 
     modules: tuple[str, ...]
+    built: tuple[str, ...] = ()
 
 
 class LoadEnded(NamedTuple):
@@ -245,6 +247,10 @@ class StateDescribed(NamedTuple):
     """The answer to `DescribeState`: a digest for each part."""
 
     parts: tuple[tuple[str, str], ...]
+
+
+FIRST_REQUESTS = "what first requests have built"
+"""Stands for the name of a module in `HoistFailed`."""
 
 
 class HoistFailed(NamedTuple):

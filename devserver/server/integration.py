@@ -114,6 +114,15 @@ class Integration(Protocol):
         that does not serve. What it raises counts as a difference."""
         return ()
 
+    def built_late(self) -> Iterable[str]:
+        """What requests have built so far that needs nothing of a request (parsed templates …), by names for `build_early`."""
+        return ()
+
+    def build_early(self, names: Iterable[str]) -> None:
+        """Build these before anybody asks for them, as far as that is possible now. Of files that change afterwards `files_changed`
+        will tell. What cannot be built is left out."""
+        return
+
     def before_freeze(self) -> None:
         """A checkpoint is about to be made (close database connections …)."""
         return
@@ -155,6 +164,28 @@ def integrate(app: object, chosen: Iterable[Integration], options: Options) -> I
         log_request=next((one.log_request for one in found if one.log_request is not None), None),
         sheets=next((one.sheets for one in found if one.sheets is not None), None),
     )
+
+
+def built_late(chosen: Iterable[Integration]) -> tuple[str, ...]:
+    """What `chosen` name, each with the integration before it."""
+    return tuple(f"{integration.name}:{name}" for integration in chosen for name in integration.built_late())
+
+
+def build_early(integrations: Iterable[Integration], names: Iterable[str], give_way: Callable[[], None]) -> None:
+    """What `built_late` has named. `give_way` is called between the steps."""
+    named = [name.partition(":")[::2] for name in names]
+    for integration in integrations:
+        for whose, name in named:
+            if whose == integration.name:
+                give_way()
+                integration.build_early((name,))
+
+
+def files_changed(integrations: Iterable[Integration], paths: Sequence[str]) -> None:
+    """Tell all of them; nothing if there are none."""
+    if paths:
+        for integration in integrations:
+            integration.files_changed([Path(path) for path in paths])
 
 
 def check(chosen: Iterable[Integration]) -> Checked:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from devserver import processes
 from devserver.channel import Channel
 from devserver.messages import (
+    FIRST_REQUESTS,
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
     Configure,
@@ -55,7 +56,17 @@ from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.browsers import Browsers
 from devserver.server.checks import Checks
 from devserver.server.deferred import ours_first
-from devserver.server.integration import Integrated, Integration, LogRequest, StaticMount, applicable, integrate
+from devserver.server.integration import (
+    Integrated,
+    Integration,
+    LogRequest,
+    StaticMount,
+    applicable,
+    build_early,
+    built_late,
+    files_changed,
+    integrate,
+)
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.freezing import Freezer
@@ -128,7 +139,7 @@ class ServerProcess:
         self._loaded: frozenset[str] = frozenset()  # all modules, before the first request
         self._courtesy = Courtesy()
         self._mute = Mute()
-        self._hoister = Hoister(self._phase)
+        self._hoister = Hoister(self._phase, self._build_early)
         self._freezer = Freezer(
             resumed,
             journal=self._recorder,
@@ -269,10 +280,20 @@ class ServerProcess:
         self._channel.flush_within(_FLUSH_S)
         os._exit(0)
 
+    def _build_early(self, names: Sequence[str]) -> None:
+        """Raises HoistError if it needs modules of the user's: they might depend on what is held back."""
+        ran = self._recorder.source_count
+        with self._recorder.early():
+            build_early(self._integrations, names, self._courtesy.give_way)
+        if self._recorder.source_count != ran:
+            raise HoistError(FIRST_REQUESTS, "it imports modules")
+
     def _stand_by(self, app: App) -> None:
         """Say what the load has come to. Returns if the supervisor wants this process to serve after all."""
         took_s = time.perf_counter() - self._began
         import_late(self._plan.late)
+        with self._recorder.early():
+            build_early(self._integrations, self._plan.early, self._courtesy.give_way)
         error = "" if app.report is None else app.report.gist
         if not self._hoister.count and not error:
             self._send(ImportsRecorded(self._recorder.take_import_graph()))
@@ -285,6 +306,7 @@ class ServerProcess:
             error=error,
         )
         order = stand_by(self._channel, state, self._courtesy.give_way)
+        files_changed(self._integrations, self._recorder.confirm_early())
         self._browsers.edition = Edition(order.run, order.refreshes)
         self._began = time.perf_counter() - took_s  # it stood by since
         self._begin_rehearsal(active=False)
@@ -409,8 +431,10 @@ class ServerProcess:
     def _send_late_imports(self) -> None:
         users = self._recorder.modules()
         late = tuple(name for name in tuple(sys.modules) if name not in self._loaded and name not in users)
-        if late := tuple(name for name in late if not name.startswith(_OURS)):
-            self._send(LateImports(late))
+        late = tuple(name for name in late if not name.startswith(_OURS))
+        built = built_late(self._applicable)
+        if late or built:
+            self._send(LateImports(late, built))
 
     def _build_stack(self, app: App) -> ASGIApp:
         assert self._loop is not None
@@ -534,8 +558,7 @@ class ServerProcess:
             case Drain(grace_s=grace_s):
                 self._drain(grace_s)
             case RefreshFiles(paths=paths, number=number, watched=watched):
-                for integration in self._applicable:
-                    integration.files_changed([Path(path) for path in paths])
+                files_changed(self._applicable, paths)
                 if paths and not watched:
                     self._browsers.refreshed(paths, number)
                 threading.Thread(target=self._react, args=(paths, watched, number), daemon=True).start()

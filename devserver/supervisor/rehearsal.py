@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from devserver.importgraph import ImportGraph
-from devserver.messages import HoistLevel
+from devserver.messages import FIRST_REQUESTS, HoistLevel
 from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
 
 MIN_LOAD_MS = 50.0
@@ -77,12 +77,18 @@ class State:
     graph: ImportGraph = field(default_factory=ImportGraph)  # of the last exact load
     files: tuple[str, ...] = ()  # for which the branch is
     levels: tuple[HoistLevel, ...] = ()  # of the branch
+    built_early: tuple[str, ...] = ()  # in the branch
     approved: bool = False
     late: tuple[str, ...] = ()  # what first requests have imported
+    built: tuple[str, ...] = ()  # and built
     struck: frozenset[str] = frozenset()
     exact_only: frozenset[str] = frozenset()
     volatile: frozenset[str] = frozenset()
     gave_up: bool = False  # the app cannot be loaded beside itself
+
+    def early(self) -> tuple[str, ...]:
+        """What is built before first requests."""
+        return () if FIRST_REQUESTS in self.struck else self.built
 
     def alive(self) -> tuple[int, ...]:
         return tuple(number for number in (self.exact, self.hoisted, self.second) if number)
@@ -116,9 +122,10 @@ class GraphKnown:
 
 @dataclass(frozen=True, slots=True)
 class LateImported:
-    """The first requests of a server have imported these modules of libraries."""
+    """The first requests of a server have imported these modules of libraries, and built this."""
 
     modules: tuple[str, ...]
+    built: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +232,8 @@ def advance(state: State, event: Event) -> Step:
             return _rest(replace(state, approved=False, levels=(), files=()), keep_branch=False)
         case GraphKnown(rehearsal=number, graph=graph):
             return (replace(state, graph=graph) if number == state.exact else state), []
-        case LateImported(modules=modules):
-            return replace(state, late=tuple(dict.fromkeys((*state.late, *modules)))[:MAX_LATE]), []
+        case LateImported(modules=modules, built=built):
+            return replace(state, late=_joined(state.late, modules), built=_joined(state.built, built)), []
         case Digested():
             return _digested(state, event)
         case Described():
@@ -241,6 +248,10 @@ def advance(state: State, event: Event) -> Step:
             return _rest(state, keep_branch=state.approved, gone=number)
         case _:
             assert_never(event)
+
+
+def _joined(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *more)))[:MAX_LATE]
 
 
 def _settled(state: State, subject: Subject) -> Step:
@@ -326,14 +337,14 @@ def _make_branch(state: State) -> Step:
     files = _hoistable(state, subject)
     # A gain that lies near the least is not the same twice.
     as_before = (_levels(state, state.files, min_gain_ms=gain) for gain in (MIN_GAIN_MS, MIN_GAIN_MS / 2))
-    if files[0] in state.files and state.levels in as_before:
+    if files[0] in state.files and state.levels in as_before and state.early() == state.built_early:
         return _rest(state, keep_branch=state.approved)  # it serves for all of its files
     levels = _levels(state, files)
     if not levels:
         return _rest(state, keep_branch=False)
     state, number = _next(state)
     state = replace(state, stage=Stage.BRANCH, hoisted=number, makes_branch=True, approved=False)
-    state = replace(state, files=files[:MAX_FILES], levels=levels)
+    state = replace(state, files=files[:MAX_FILES], levels=levels, built_early=state.early())
     return state, [Rehearse(number, Start.FILES, files, levels)]
 
 
@@ -452,4 +463,4 @@ def _not_hoistable(state: State, event: NotHoistable) -> Step:
         assert state.subject is not None
         state = replace(state, exact_only=state.exact_only | {state.subject.edited[0]})
         return _rest(state, keep_branch=False)
-    return _make_branch(replace(state, struck=state.struck | {event.module}))
+    return _make_branch(replace(state, struck=state.struck | {event.module}, files=()))

@@ -72,8 +72,8 @@ class Rehearsals:
                 self._happened(rehearsal.Digested(number, Digest(dict(digests), complete, error)))
             case StateDescribed(parts=parts):
                 self._happened(rehearsal.Described(number, dict(parts)))
-            case LateImports(modules=modules):
-                self._happened(rehearsal.LateImported(modules))
+            case LateImports(modules=modules, built=built):
+                self._happened(rehearsal.LateImported(modules, built))
             case HoistFailed(module=module, reason=reason):
                 self._happened(rehearsal.NotHoistable(number, module, reason))
             case _:
@@ -124,7 +124,8 @@ class Rehearsals:
         server = self._tree.servers.get(self._awaited)
         if server is None:
             return
-        plan = self._plan()._replace(rehearses=True, hoist=command.levels, late=self._state.late)
+        state = self._state
+        plan = self._plan()._replace(rehearses=True, hoist=command.levels, late=state.late, early=state.early())
         plan = plan._replace(checkpoints=bool(command.levels) or command.extends_line)
         line = self._tree.chain.line
         match command.start:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from textwrap import dedent
 
 import pytest
 from websockets.asyncio.client import connect
@@ -16,14 +14,11 @@ from websockets.exceptions import ConnectionClosed
 
 from devserver import processes
 from tests.e2e.chained import needs_checkpoints
-from tests.e2e.harness import DEADLINE_S, DevServer, Serve, alive
+from tests.e2e.harness import DEADLINE_S, Serve, alive
+from tests.e2e.hoisting import Hoisting, module
 from tests.e2e.terminal import TerminalServer
 
 pytestmark = [pytest.mark.either_kind, needs_checkpoints]
-
-WEIGHT = "import time; time.sleep(0.06)\n"
-STILL_S = 1.5
-"""Longer than the moment that a server is given before anything is done behind it."""
 
 WSGI_APP = """
     import registry
@@ -57,51 +52,6 @@ ASGI_APP = """
         await send({"type": "http.response.body", "body": body.encode()})
 """
 APPS = {"wsgi": WSGI_APP, "asgi": ASGI_APP}
-
-
-def module(text: str, *lines: str) -> str:
-    return "\n".join([f"print({text!r}, 'runs')", f"TEXT = {text!r}", WEIGHT, *map(dedent, lines)])
-
-
-class Hoisting:
-    """A served project whose first module is the one that is saved."""
-
-    def __init__(self, server: DevServer) -> None:
-        self.server = server
-        self._count = itertools.count(1)
-
-    def lines(self) -> list[str]:
-        return [line for line in self.server.log.splitlines() if line.startswith("first.py changed: ")]
-
-    def save(self, *lines: str, answer: str = "") -> str:
-        """Save the module with another text and these lines; the change line. `answer`: what there is to be seen but the text."""
-        before, text = len(self.lines()), f"saved{next(self._count)}"
-        self.server.edit("first.py", module(text, *lines))
-        self.server.wait_for_text(answer or text)
-        return self.server.wait_for(lambda: self.lines()[before:], "a change line")[0]
-
-    def still(self, still_s: float = STILL_S) -> None:
-        """Wait until nothing begins or ends below the command for so long."""
-        last, since = None, time.monotonic()
-
-        def is_still() -> bool:
-            nonlocal last, since
-            if (now := self.server.below()) != last:
-                last, since = now, time.monotonic()
-            return time.monotonic() - since > still_s
-
-        self.server.wait_for(is_still, "an end of what happens behind the server")
-
-    def hoisted(self, *lines: str) -> str:
-        """Save until a save finds all but the module and what depends on it loaded; the change line.
-
-        What happens behind the server gives way to the tests beside this one, and a save ends it: it gets more time with each.
-        """
-        for times in range(1, 9):
-            if " hoisted" in (line := self.save(*lines)):
-                return line
-            self.still(times * STILL_S)
-        raise AssertionError(self.server.log)
 
 
 @pytest.fixture
@@ -235,7 +185,7 @@ def test_a_module_that_nobody_imports_any_more(start: Callable[..., Hoisting]) -
     project.hoisted(needs_extra)
     assert project.server.get().text.endswith(" extra")
     project.save()
-    project.server.wait_for_log(r"first.py loaded in the exact order: .*module extra, which nobody imports any more")
+    project.server.wait_for_log(r"first.py loaded in the exact order: .*nobody imports module extra any more")
     project.server.wait_for(lambda: not project.server.get().text.endswith(" extra"), "the end of the module")
     assert "extra" not in project.hoisted(), "the file may be hoisted around again"
 

@@ -235,6 +235,35 @@ def test_what_a_first_request_needs_is_built(project: Callable[..., None], run: 
     ) == [True, True, True]
 
 
+def test_what_first_requests_have_built_can_be_built_before(project: Callable[..., None], run: Run) -> None:
+    project()
+    first = """\
+load()
+before = [*chosen[0].built_late()]
+get(); get("/greet/")
+tell([before, sorted(chosen[0].built_late())])
+"""
+    before, built = run(first)
+    assert not [name for name in before if name.startswith("template")]
+    assert {"template django index.html", "catalog en-us"} <= set(built)
+    then = f"""\
+load()
+chosen[0].build_early({built!r})
+chosen[0].build_early(["template django nowhere.html", "template other index.html", "catalog nonsense-", "what?"])
+tell(sorted(chosen[0].built_late()))
+"""
+    assert set(built) <= set(run(then))
+
+
+def test_before_there_is_anything_to_build_with_nothing_is_built(run: Run) -> None:
+    code = """\
+from devserver.integrations.django import early
+early.build(["template django index.html", "catalog de"])
+tell([*early.built(), *(name for name in sys.modules if name.startswith("django."))])
+"""
+    assert run(code) == []
+
+
 def test_it_looks_as_under_runservers_reloader(project: Callable[..., None], run: Run) -> None:
     project("import os; SEEN = os.environ.get('RUN_MAIN')")
     assert run("load(); from django.conf import settings; tell(settings.SEEN)") == "true"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devserver.importgraph import ImportGraph, Run
+from devserver.messages import FIRST_REQUESTS
 from devserver.supervisor import rehearsal as r
 from devserver.supervisor.hoistlist import MIN_GAIN_MS, hoist_levels
 from devserver.supervisor.rehearsal import Digest, Stage, Start, Subject
@@ -265,6 +266,17 @@ class TestErrors:
         )
         assert desk.commands == [r.End(-1), r.LeaveBranch()]
         assert desk.settled().commands == []
+
+    def test_what_first_requests_have_built_and_cannot_be_built_before(self) -> None:
+        desk = Desk().after(
+            r.LateImported(("json",), ("Django:template a",)), r.LateImported((), ("Django:template b",))
+        )
+        assert desk.state.early() == ("Django:template a", "Django:template b")
+        desk.settled().exact()
+        levels = desk.state.levels
+        desk.after(r.NotHoistable(-2, FIRST_REQUESTS, "a connection"))
+        assert desk.commands == [r.Rehearse(-3, Start.FILES, (A,), levels)]
+        assert desk.state.early() == ()
 
     def test_a_rehearsal_that_dies(self) -> None:
         desk = Desk().settled().exact().after(r.Ended(-2))

@@ -14,7 +14,7 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devserver.integrations.django import errors, sheets, templates
+from devserver.integrations.django import early, errors, sheets, templates
 from devserver.integrations.django.requestlog import request_log
 from devserver.integrations.django.staticfiles import static_files
 from devserver.integrations.django.targets import named_app
@@ -99,6 +99,12 @@ class DjangoIntegration(Integration):
 
     def registries(self, app: object) -> Iterable[tuple[str, object]]:
         return registries_of("django", self.name)
+
+    def built_late(self) -> Iterable[str]:
+        return early.built()
+
+    def build_early(self, names: Iterable[str]) -> None:
+        early.build(names)
 
     def before_freeze(self) -> None:
         """Two processes must not share a database connection. One in use stays open, and is a barrier."""

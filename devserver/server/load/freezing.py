@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from devserver.messages import Plan
 from devserver.server.deferred import preload
-from devserver.server.integration import Integration
+from devserver.server.integration import Integration, files_changed
 from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
 from devserver.server.load.chain import Resumed, flush_output, freeze
 from devserver.server.load.collector import show_frozen_objects
@@ -43,6 +43,9 @@ class Journal(Protocol):
 
     def settle(self) -> None:
         """The process is about to be frozen: sign what the load has written, and tell everything."""
+
+    def confirm_early(self) -> Sequence[str]:
+        """What was built before any request was built from these files, which are others by now."""
 
 
 class Freezer:
@@ -183,6 +186,7 @@ class Freezer:
         appended.reopen()
         for integration in self._integrations:
             integration.after_resume()
+        files_changed(self._integrations, self._journal.confirm_early())
 
     def _follow(self, plan: Plan) -> None:
         self._spacing.follow(plan)

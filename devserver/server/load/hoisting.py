@@ -12,28 +12,32 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 
-from devserver.messages import HoistLevel, Plan
+from devserver.messages import FIRST_REQUESTS, HoistLevel, Plan
 
 
 class Hoister:
-    """`phase` names the part of the load that runs. `find_barriers`: what must not be frozen now."""
+    """`phase` names the part of the load that runs. `build_early` builds what first requests have built, after all else; it may
+    raise HoistError."""
 
-    def __init__(self, phase: Callable[[], str]) -> None:
+    def __init__(self, phase: Callable[[], str], build_early: Callable[[Sequence[str]], None]) -> None:
         self.count = 0
         """How many modules were hoisted, in this process and in those that it continues."""
         self._phase = phase
+        self._build_early = build_early
         self._levels: tuple[HoistLevel, ...] = ()
+        self._early: tuple[str, ...] = ()
 
     def follow(self, plan: Plan) -> None:
         """From here on the load goes by this plan."""
-        self._levels = plan.hoist
+        self._levels, self._early = plan.hoist, plan.early
 
     def is_due(self, path: str) -> bool:
         """Is it time, before the search of the module at `path` (folder/name)?"""
         return bool(self._levels) and path in self._levels[0].before and self._phase() == self._levels[0].phase
 
     def hoist(self, find_barriers: Callable[[], Sequence[str]], rest: Callable[[], None]) -> None:
-        """Import the modules of the level that is due. `rest` is called between them. Raises HoistError."""
+        """Import the modules of the level that is due. `find_barriers`: what must not be frozen now. `rest` is called between the
+        steps. Raises HoistError."""
         level, *levels = self._levels
         self._levels = ()  # what is imported here is not held back
         before = frozenset(sys.modules)
@@ -47,6 +51,10 @@ class Hoister:
                 raise HoistError(name, f"{type(error).__name__}: {error}") from None
             if barriers := find_barriers():
                 raise HoistError(name, barriers[0])
+        if not levels and self._early:
+            self._build_early(self._early)
+            if barriers := find_barriers():
+                raise HoistError(FIRST_REQUESTS, barriers[0])
         self.count += sum(name in sys.modules and name not in before for name in level.modules)
         self._levels = tuple(levels)
 

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from urllib.parse import unquote
 
@@ -89,6 +90,8 @@ class Recorder:
         self._seen: dict[tuple[ReadKind, str], str] = {}
         self._seen_by_user: set[tuple[ReadKind, str]] = set()  # those whose last record was the user's, while serving
         self._modules: dict[str, str] = {}  # the user's, by name; by source where nobody told the name
+        self._early: dict[tuple[ReadKind, str], str] = {}
+        self._early_in = 0  # the thread that reads early
         self._written: dict[str, None] = {}
         self._own_products: dict[str, None] = {}  # written while serving, read by nobody else
         self._hook = PathHook(self)
@@ -132,6 +135,29 @@ class Recorder:
             if path in spellings or is_users(path):
                 self._record_written(spellings.get(path, path))
         self._tell()
+
+    @contextmanager
+    def early(self) -> Iterator[None]:
+        """What this thread reads within is what a request would read. It is kept back until `confirm_early`."""
+        self._early_in = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._early_in = 0
+
+    def confirm_early(self) -> tuple[str, ...]:
+        """Record what was read early as read by a request. The paths whose files are others by now: those are not recorded, for who
+        is told so reads them again."""
+        early, self._early = self._early, {}
+        changed = []
+        for (kind, path), signature in early.items():
+            if self._signer.sign(path, kind.aspect) != signature:
+                changed.append(path)
+            else:
+                self._pending.append(Read(kind, path, signature, loading=False, position=self.position))
+        if early:
+            self._tell()
+        return tuple(dict.fromkeys(changed))
 
     def stop(self) -> None:
         """Record no more; everything is as it was before `install`."""
@@ -303,6 +329,9 @@ class Recorder:
         self._pending.append(Read(ReadKind.WRITTEN, path, self._signer.sign(path), position=self.position))
 
     def _record(self, kind: ReadKind, path: str, signature: str, *, by_user: bool = False) -> None:
+        if self._early_in == threading.get_ident():
+            self._early[kind, path] = signature
+            return
         by_user = by_user and not self._loading
         if self._seen.get((kind, path)) == signature and (not by_user or (kind, path) in self._seen_by_user):
             return

@@ -28,6 +28,9 @@ class Journal:
     def settle(self):
         self.settled += 1
         say(f"settled at {self.position}")
+    changed = ()
+    def confirm_early(self):
+        return self.changed
 
 class Integration:
     name, error = "Framework", None
@@ -36,6 +39,8 @@ class Integration:
             raise RuntimeError(self.error)
     def after_resume(self):
         say("put right by the framework")
+    def files_changed(self, paths):
+        say(f"hears of {[path.name for path in paths]}")
 
 def on_resumed(resumed):
     global channel
@@ -59,7 +64,7 @@ def start(saved=(), checkpoints=True):
     plan = Plan(checkpoints, tuple(f"{os.getcwd()}/{name}.py" for name in saved))
     first = Resumed(1, channel, stack_fd, None, plan)
     freezer = Freezer(
-        first, journal=journal, integrations=[framework], on_resumed=on_resumed, hoister=Hoister(lambda: phase), rest=rest,
+        first, journal=journal, integrations=[framework], on_resumed=on_resumed, hoister=Hoister(lambda: phase, say), rest=rest,
         not_hoisted=not_hoisted
     )
 
@@ -227,6 +232,14 @@ def test_who_continues_is_put_right_before_the_load_goes_on(load: Start) -> None
     checkpoint, _frozen = loaded.loading.checkpoint()
     server, _pid = loaded.loading.resume(checkpoint, 2)
     assert loaded.told(server) == ["continues as 2", "put right by the framework", "goes on"]
+
+
+def test_what_was_built_early_of_files_that_changed_is_built_again(load: Start) -> None:
+    loaded = load("start(); journal.changed = ['/app/page.html']; run(); reach('views')")
+    loaded.told()
+    checkpoint, _frozen = loaded.loading.checkpoint()
+    server, _pid = loaded.loading.resume(checkpoint, 2)
+    assert loaded.told(server) == ["continues as 2", "put right by the framework", "hears of ['page.html']"]
 
 
 def test_who_continues_may_be_frozen_again(load: Start) -> None:

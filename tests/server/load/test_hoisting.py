@@ -10,6 +10,8 @@ from textwrap import dedent
 
 import pytest
 
+from devserver.messages import FIRST_REQUESTS
+
 DRIVER = """
 import sys
 from devserver.messages import HoistLevel, Plan
@@ -19,15 +21,17 @@ sys.path.insert(0, sys.argv[1])
 ran = sys.ran = []
 phase = "views"
 barriers = []
-hoister = Hoister(lambda: phase)
+built = []
+hoister = Hoister(lambda: phase, built.extend)
 rests = 0
 
 def rest():
     global rests
     rests += 1
 
-def follow(*levels):
-    hoister.follow(Plan(hoist=tuple(HoistLevel(phase, tuple(before), tuple(modules)) for phase, before, modules in levels)))
+def follow(*levels, early=()):
+    levels = tuple(HoistLevel(phase, tuple(before), tuple(modules)) for phase, before, modules in levels)
+    hoister.follow(Plan(hoist=levels, early=early))
 
 def hoist():
     try:
@@ -140,3 +144,23 @@ def test_one_behind_which_nothing_can_be_frozen(tmp_path: Path) -> None:
     """
     files = {**FILES, "starts.py": "sys.barriers.append('a thread')"}
     assert run(tmp_path, files, what)[0] == "not starts because a thread"
+
+
+def test_what_first_requests_have_built_comes_last(tmp_path: Path) -> None:
+    what = """
+    follow(("views", ["/app/a"], ["b"]), ("views", ["/app/a"], ["d"]), early=("a template",))
+    hoist()
+    print(built)
+    hoist()
+    print(built)
+    """
+    assert run(tmp_path, FILES, what) == ["b c | 1", "[]", "b c d | 2", "['a template']"]
+
+
+def test_what_first_requests_have_built_leaves_something_that_cannot_be_frozen(tmp_path: Path) -> None:
+    what = """
+    hoister = Hoister(lambda: phase, barriers.extend)
+    follow(("views", ["/app/a"], ["d"]), early=("a connection",))
+    hoist()
+    """
+    assert run(tmp_path, FILES, what)[0] == f"not {FIRST_REQUESTS} because a connection"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _io
 import builtins
 import bz2
+import contextlib
 import copy
 import glob
 import importlib
@@ -750,3 +751,53 @@ def test_a_folder_by_its_real_path(tmp_path: Path) -> None:
     (tmp_path / "site-packages").mkdir()
     (tmp_path / "link").symlink_to("site-packages")
     assert not is_watched_folder(str(tmp_path / "link"))
+
+
+# --- what is read before the request that would read it ---
+
+
+def test_what_is_read_early_is_a_read_of_requests(recorder: Recorder, app: Path) -> None:
+    template, other = app / "page.html", app / "other.html"
+    template.write_text("page")
+    recorder.drain_reads()
+    with recorder.early():
+        template.read_text()
+        with pytest.raises(FileNotFoundError):
+            other.read_text()
+    assert recorder.drain_reads() == ()
+    assert recorder.confirm_early() == ()
+    found = recorder.drain_reads()
+    assert {(read.kind, read.path, read.loading) for read in found} == {
+        (ReadKind.FILE, str(template), False),
+        (ReadKind.ABSENT, str(other), False),
+    }
+    assert recorder.confirm_early() == (), "once"
+    template.read_text()
+    assert [read.loading for read in recorder.drain_reads()] == [True], "the load reads it as well"
+
+
+def test_what_was_read_early_and_changed(recorder: Recorder, app: Path) -> None:
+    kept, changed, gone, made = (app / f"{name}.html" for name in ("kept", "changed", "gone", "made"))
+    for path in (kept, changed, gone):
+        path.write_text("before")
+    with recorder.early():
+        for path in (kept, changed, gone, made):
+            with contextlib.suppress(FileNotFoundError):
+                path.read_text()
+    changed.write_text("after it")
+    gone.unlink()
+    made.write_text("new")
+    recorder.drain_reads()
+    assert set(recorder.confirm_early()) == {str(changed), str(gone), str(made)}
+    assert [read.path for read in recorder.drain_reads() if not read.loading] == [str(kept)]
+
+
+def test_other_threads_read_as_ever(recorder: Recorder, app: Path) -> None:
+    path = app / "config.toml"
+    path.write_text("")
+    recorder.drain_reads()
+    with recorder.early():
+        reader = threading.Thread(target=path.read_text)
+        reader.start()
+        reader.join()
+    assert [(read.path, read.loading) for read in recorder.drain_reads()] == [(str(path), True)]
