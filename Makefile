@@ -137,6 +137,10 @@ probe: $(VENV)/.dev-installed ## ten real projects: how far the chain of checkpo
 curve: $(VENV)/.dev-installed ## save → answer in oscar, pretix and Wagtail, over the position of the file in the load
 	$(PY) -m tests.realworld.curve $(ARGS)
 
+.PHONY: soak-large
+soak-large: $(VENV)/.dev-installed ## five hundred saves over ten files of pretix, with all that hoisting does behind the server
+	$(PY) -m tests.realworld.soak $(ARGS)
+
 .PHONY: bench
 bench: debian-bench $(VENV)/.dev-installed ## run the benchmarks beside other servers, write docs/benchmarks.md
 	$(PY) -m tests.benchmarks.run $(ARGS)

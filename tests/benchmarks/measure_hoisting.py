@@ -12,14 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.measure_throughput import parse_wrk, run_wrk
-from tests.benchmarks.process import Running, cpu_seconds, find_free_port, running
+from tests.benchmarks.process import Running, find_free_port
 from tests.benchmarks.report import OURS, Better, Measure, Sample
-from tests.realworld.curve import wait_for
 from tests.realworld.projects import OSCAR, PRETIX, WAGTAIL, Project, SetUpFailedError
+from tests.realworld.saving import devserver, edited, rest, save, serving
 
 AGAIN: Final = Measure(
     "again",
@@ -38,9 +37,6 @@ BEHIND: Final = Measure(
     "The exact load and its comparison follow a second after the first answer to a save. `wrk` with four connections asks oscar "
     "for a redirection meanwhile, five seconds long.",
 )
-CALM_S: Final = 2
-BUSY_S: Final = 0.4  # in a second; those who poll have something to do at any time
-CALM_DEADLINE_S: Final = 90.0
 PAGE: Final = "/"  # a redirection
 BEGINS_S: Final = 1.1
 """After the first answer; a moment later than the work behind the server."""
@@ -83,11 +79,11 @@ def measure_saves(rounds: int, only: frozenset[str]) -> Iterator[Sample]:
         for name in (OURS, WITHOUT, case.peer):
             if only and name.split()[0] not in only:
                 continue
-            with _serving(case, name) as server, _edited(case) as file:
+            with _serving(case, name) as server, edited(case.project, case.file) as (file,):
                 for number in range(rounds + 1):
-                    _rest(server)
+                    rest(server)
                     time.sleep(pauses.uniform(0.0, 1.0))  # those who poll do it in turns of a second
-                    milliseconds = _save(server, case, file, number)
+                    milliseconds = save(server, case.project, file, f"save {number}")
                     if number:
                         yield Sample(AGAIN.key, case.name, name, milliseconds)
 
@@ -97,10 +93,10 @@ def measure_throughput(rounds: int, seconds: int, only: frozenset[str]) -> Itera
         for name in (OURS, WITHOUT):
             if only and name.split()[0] not in only:
                 continue
-            with _serving(case, name) as server, _edited(case) as file:
+            with _serving(case, name) as server, edited(case.project, case.file) as (file,):
                 for number in range(rounds + 1):
-                    _rest(server)
-                    _save(server, case, file, number)
+                    rest(server)
+                    save(server, case.project, file, f"save {number}")
                     if number:
                         time.sleep(BEGINS_S)
                         rate, failed = parse_wrk(run_wrk(server, seconds, url=PAGE, connections=4))
@@ -123,12 +119,11 @@ def _put_up(cases: tuple[Case, ...]) -> Iterator[Case]:
 @contextmanager
 def _serving(case: Case, name: str) -> Iterator[Running]:
     port = find_free_port()
-    environ = case.project.variables() | ({"DJANGO_SETTINGS_MODULE": case.settings} if case.settings else {})
+    environ = {"DJANGO_SETTINGS_MODULE": case.settings} if case.settings else {}
     script = case.project.folder / RUNSERVER_FILE
     script.write_text(RUNSERVER)
     try:
-        with running(_command(case, name, port), port=port, folder=case.project.folder, environ=environ) as started:
-            wait_for(started, case.project.url, "")
+        with serving(case.project, _command(case, name, port), port, environ) as started:
             yield started
     finally:
         script.unlink()
@@ -142,35 +137,4 @@ def _command(case: Case, name: str, port: int) -> list[str]:
         case "runserver":
             return [python, RUNSERVER_FILE, f"127.0.0.1:{port}"]
         case _:
-            options = name.split()[1:]
-            return [python, "-m", "devserver", "run", case.project.target, "--port", str(port), *options]
-
-
-@contextmanager
-def _edited(case: Case) -> Iterator[Path]:
-    """The file, which is as before afterwards."""
-    file = (case.project.folder / case.file).resolve()
-    original = file.read_bytes()
-    try:
-        yield file
-    finally:
-        file.write_bytes(original)
-
-
-def _rest(server: Running) -> None:
-    """Wait until it has hardly worked for a while."""
-    deadline = time.monotonic() + CALM_DEADLINE_S
-    calm = 0
-    while calm < CALM_S and time.monotonic() < deadline:
-        before = cpu_seconds(server.tree())
-        time.sleep(1.0)
-        calm = calm + 1 if abs(cpu_seconds(server.tree()) - before) < BUSY_S else 0
-
-
-def _save(server: Running, case: Case, file: Path, number: int) -> float:
-    """Milliseconds until an answer tells of it."""
-    mark = f"save {number}"
-    text = file.read_text().partition('\n__import__("builtins").saved')[0]
-    file.write_text(f'{text}\n__import__("builtins").saved = "{mark}"\n')
-    saved = time.perf_counter()
-    return (wait_for(server, case.project.url, mark) - saved) * 1000
+            return devserver(case.project, port, *name.split()[1:])
