@@ -48,6 +48,15 @@ class ImportGraph:
             tuple(map(targets, runs)),
         )
 
+    def structure(self) -> tuple[tuple[str, str, str | None, frozenset[str]], ...]:
+        """The user's modules in their order, each with those of the user's that it imported: loads in which this is equal differ in
+        what modules do, and not in which of them run."""
+        return tuple(
+            (name, source, phase, frozenset(self.names[target] for target in targets if self.sources[target]))
+            for name, source, phase, targets in zip(self.names, self.sources, self.phases, self.imported, strict=True)
+            if source
+        )
+
     def numbers_of(self, source: str) -> tuple[int, ...]:
         """The modules that this file is: one as a rule, more if it was imported by several names."""
         return tuple(number for number, known in enumerate(self.sources) if known == source)

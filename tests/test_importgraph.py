@@ -70,3 +70,20 @@ def test_it_travels() -> None:
     message = ImportsRecorded(ImportGraph.build(runs, {"a": ["L"]}))
     assert message.graph.imported == ((1,), ())
     assert decode(encode(message).rstrip()) == message
+
+
+def test_the_structure_is_that_of_the_users_modules() -> None:
+    runs = {
+        "app": Run("/app/app.py", "", 1.0),
+        "json": Run("", "", 2.0),
+        "views": Run("/app/views.py", "serving", 3.0),
+    }
+    graph = ImportGraph.build(runs, {"app": ["json", "views"]})
+    assert graph.structure() == (
+        ("app", "/app/app.py", "", frozenset({"views"})),
+        ("views", "/app/views.py", "serving", frozenset()),
+    )
+    slower = {name: run._replace(ms=9.0) for name, run in runs.items() if name != "json"}
+    assert ImportGraph.build(slower, {"app": ["views"]}).structure() == graph.structure()
+    other = ImportGraph.build(dict(reversed(runs.items())), {"app": ["json", "views"]})
+    assert other.structure() != graph.structure()

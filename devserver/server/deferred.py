@@ -44,6 +44,7 @@ os.register_at_fork(after_in_child=_forked)
 
 _PATH = tuple(sys.path)  # before the user's folders come into it
 _importing: set[int] = set()  # the threads that are within `ours_first`
+_found: set[str] = set()
 
 PACKAGES = ("uvicorn",)
 """Their `__init__` brings a command line and reloaders along, of which a server needs nothing."""
@@ -122,6 +123,11 @@ def is_ours_first() -> bool:
     return threading.get_ident() in _importing
 
 
+def found_by_ours() -> frozenset[str]:
+    """The packages that imports of ours have brought in; the user's code had none of them before."""
+    return frozenset(_found)
+
+
 class _OursFirst:
     """A meta path finder for the top-level imports of one thread."""
 
@@ -133,4 +139,7 @@ class _OursFirst:
     ) -> ModuleSpec | None:
         if path is not None or threading.get_ident() != self._thread:
             return None
-        return PathFinder.find_spec(name, list(_PATH), target)
+        found = PathFinder.find_spec(name, list(_PATH), target)
+        if found is not None:
+            _found.add(name)
+        return found

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, NoReturn
 from devserver import processes
 from devserver.channel import Channel
 from devserver.messages import (
-    FIRST_REQUESTS,
     MAX_FDS_PER_MESSAGE,
     AdoptConnections,
     Configure,
@@ -33,7 +32,6 @@ from devserver.messages import (
     HoistFailed,
     ImportsRecorded,
     Interface,
-    LateImports,
     LoadEnded,
     LoadFailed,
     LoadWanted,
@@ -56,14 +54,13 @@ from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.browsers import Browsers
 from devserver.server.checks import Checks
 from devserver.server.deferred import ours_first
+from devserver.server.first_requests import FirstRequests
 from devserver.server.integration import (
     Integrated,
     Integration,
     LogRequest,
     StaticMount,
     applicable,
-    build_early,
-    built_late,
     files_changed,
     integrate,
 )
@@ -75,7 +72,7 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
-from devserver.server.rehearsing import Courtesy, Mute, State, import_late, stand_by
+from devserver.server.rehearsing import Courtesy, Mute, State, stand_by
 from devserver.server.reporting import Reporting
 from devserver.server.web import stack
 from devserver.server.web.client import Edition
@@ -92,7 +89,6 @@ from devserver.terminal import request_line
 if TYPE_CHECKING:
     from devserver.server.watchdog import Watchdog
 
-_OURS = f"{__name__.partition('.')[0]}."
 SHUTDOWN_S = 0.6
 """What the app's own shutdown gets after the last request at least; else what is left of the grace."""
 _FLUSH_S = 0.5
@@ -136,10 +132,10 @@ class ServerProcess:
             phase=self._module_begins,
         )
         self._plan = resumed.plan
-        self._loaded: frozenset[str] = frozenset()  # all modules, before the first request
         self._courtesy = Courtesy()
         self._mute = Mute()
-        self._hoister = Hoister(self._phase, self._build_early)
+        self._first_requests = FirstRequests(self._recorder, integrations, self._courtesy.give_way)
+        self._hoister = Hoister(self._phase, self._first_requests.build_in_branch)
         self._freezer = Freezer(
             resumed,
             journal=self._recorder,
@@ -280,20 +276,12 @@ class ServerProcess:
         self._channel.flush_within(_FLUSH_S)
         os._exit(0)
 
-    def _build_early(self, names: Sequence[str]) -> None:
-        """Raises HoistError if it needs modules of the user's: they might depend on what is held back."""
-        ran = self._recorder.source_count
-        with self._recorder.early():
-            build_early(self._integrations, names, self._courtesy.give_way)
-        if self._recorder.source_count != ran:
-            raise HoistError(FIRST_REQUESTS, "it imports modules")
-
     def _stand_by(self, app: App) -> None:
         """Say what the load has come to. Returns if the supervisor wants this process to serve after all."""
         took_s = time.perf_counter() - self._began
-        import_late(self._plan.late)
-        with self._recorder.early():
-            build_early(self._integrations, self._plan.early, self._courtesy.give_way)
+        # In that state a server that was hoisted begins.
+        self._first_requests.import_early(self._plan.late)
+        self._first_requests.build_early(self._plan.early)
         error = "" if app.report is None else app.report.gist
         if not self._hoister.count and not error:
             self._send(ImportsRecorded(self._recorder.take_import_graph()))
@@ -373,7 +361,7 @@ class ServerProcess:
         for integration in self._applicable:
             integration.serves(self._recorder.missed)
         self._recorder.begin_serving()
-        self._loaded = frozenset(sys.modules)
+        self._first_requests.begin()
         self._send_reads()
         self._say_loaded(app, (time.perf_counter() - self._began) * 1000)
         for message, fds in self._early_orders:
@@ -429,12 +417,7 @@ class ServerProcess:
             self._loop.call_later(_FIRST_REQUESTS_S, self._send_late_imports)
 
     def _send_late_imports(self) -> None:
-        users = self._recorder.modules()
-        late = tuple(name for name in tuple(sys.modules) if name not in self._loaded and name not in users)
-        late = tuple(name for name in late if not name.startswith(_OURS))
-        built = built_late(self._applicable)
-        if late or built:
-            self._send(LateImports(late, built))
+        self._send(self._first_requests.found())
 
     def _build_stack(self, app: App) -> ASGIApp:
         assert self._loop is not None

@@ -8,11 +8,10 @@ lets nobody raise it again: instead it sleeps whenever it finds that it has to s
 from __future__ import annotations
 
 import fcntl
-import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -112,13 +111,6 @@ class State:
         registries = [registry for one in self.integrations for registry in one.registries(self.target)]
         process: list[tuple[str, object]] = [("environment", dict(os.environ)), ("sys.path", list(sys.path))]
         return Digester(self.modules, [*process, *registries], give_way=give_way)
-
-
-def import_late(modules: Iterable[str]) -> None:
-    """What first requests import: with it the state is the one in which a server that was hoisted begins."""
-    for name in modules:
-        with suppress(Exception):  # as in a request, whose affair it is
-            importlib.import_module(name)
 
 
 def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> TakeOver:

@@ -62,6 +62,9 @@ class Digest:
     error: str = ""
 
 
+Structure = tuple[tuple[str, str, str | None, frozenset[str]], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     last: int = 0  # rehearsals are counted downwards
@@ -78,6 +81,7 @@ class State:
     files: tuple[str, ...] = ()  # for which the branch is
     levels: tuple[HoistLevel, ...] = ()  # of the branch
     built_early: tuple[str, ...] = ()  # in the branch
+    structure: Structure = ()  # of the load when the branch was first made
     approved: bool = False
     late: tuple[str, ...] = ()  # what first requests have imported
     built: tuple[str, ...] = ()  # and built
@@ -344,7 +348,9 @@ def _make_branch(state: State) -> Step:
         return _rest(state, keep_branch=False)
     state, number = _next(state)
     state = replace(state, stage=Stage.BRANCH, hoisted=number, makes_branch=True, approved=False)
-    state = replace(state, files=files[:MAX_FILES], levels=levels, built_early=state.early())
+    state = replace(
+        state, files=files[:MAX_FILES], levels=levels, built_early=state.early(), structure=state.graph.structure()
+    )
     return state, [Rehearse(number, Start.FILES, files, levels)]
 
 
@@ -396,7 +402,7 @@ def _described(state: State, event: Described) -> Step:
         case Stage.PARTS:
             if state.volatile.issuperset(differing):
                 return _is_equal(state)
-            if not state.makes_branch:
+            if not state.makes_branch and state.graph.structure() == state.structure:
                 return _make_anew(state, tuple(part for part in differing if part not in state.volatile))
             state, number = _next(state)
             state = replace(state, stage=Stage.VOLATILE, second=number)
@@ -405,13 +411,14 @@ def _described(state: State, event: Described) -> Step:
             volatile = state.volatile.union(_unequal(state.parts[state.exact], state.parts[state.second]))
             state = replace(state, volatile=volatile)
             left = [part for part in differing if part not in volatile]
-            return _differs(state, _about(left[0])) if left else _is_equal(state)
+            return _differs(state, _about(left[0]), for_good=state.makes_branch) if left else _is_equal(state)
         case _:
             return state, []
 
 
 def _make_anew(state: State, suspected: tuple[str, ...]) -> Step:
-    """The same branch: what it holds may be older than what the exact load has come to, and no more than that."""
+    """The same branch: what it holds may be older than what the exact load has come to, and no more than that. Where other modules
+    run than then, or in another order, age would explain nothing."""
     ended = state.hoisted
     state, number = _next(state)
     state = replace(

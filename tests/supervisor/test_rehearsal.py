@@ -194,6 +194,15 @@ class TestDifferences:
         desk.parts({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:02"}).second({"app:loaded_at": "12:02"})
         assert desk.commands == [r.Approve(), r.End(-3), r.End(-5), r.End(-6)]
 
+    def test_an_order_that_matters_for_what_the_file_imports_now(self) -> None:
+        """The branch is not made anew then: what it holds may be right for its order, and wrong for that of the server."""
+        desk = Desk().approved().settled(hoisted=True).exact(digest(app="1"), imports="u:abcd a:b b c d")
+        desk.hoisted(digest(app="2")).parts({"app:rules": "ab"}, {"app:rules": "ba"})
+        assert desk.commands == [r.Rehearse(-5, Start.FILES, (A,))]
+        desk.second({"app:rules": "ab"})
+        assert desk.commands[-1] == r.Prefer(-3, A, "in another one app:rules differs")
+        assert desk.settled().commands == [r.Rehearse(-6, Start.END)], "the order was for what the file was before"
+
     @pytest.mark.parametrize(
         "event",
         [r.NotHoistable(-5, "b", "a thread"), r.Ended(-5)],
