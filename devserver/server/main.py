@@ -72,7 +72,7 @@ from devserver.server.load.loading import Loaded, load_target, prepare_path
 from devserver.server.load.reads import Recorder
 from devserver.server.outside import Outside
 from devserver.server.prompt import Prompts
-from devserver.server.rehearsing import Courtesy, Mute, State, stand_by
+from devserver.server.rehearsing import Courtesy, Mute, State, stand_by, users_modules
 from devserver.server.reporting import Reporting
 from devserver.server.web import stack
 from devserver.server.web.client import Edition
@@ -286,9 +286,8 @@ class ServerProcess:
         if not self._hoister.count and not error:
             self._send(ImportsRecorded(self._recorder.take_import_graph()))
         self._send_reads()
-        names = self._recorder.modules()
         state = State(
-            modules={name: module for name, module in tuple(sys.modules.items()) if name in names},
+            modules=users_modules(self._recorder.modules()),
             target=app.target,
             integrations=self._applicable,
             error=error,

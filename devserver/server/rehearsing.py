@@ -11,7 +11,7 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,6 +23,8 @@ from devserver.server.deferred import ours_first
 from devserver.server.integration import Integration
 from devserver.server.load.chain import flush_output
 from devserver.server.load.exclusive import exclusive_resources
+from devserver.server.load.genuine import variables_of
+from devserver.server.load.ownership import is_users
 
 if TYPE_CHECKING:
     from devserver.server.load.digest import Digester
@@ -111,6 +113,19 @@ class State:
         registries = [registry for one in self.integrations for registry in one.registries(self.target)]
         process: list[tuple[str, object]] = [("environment", dict(os.environ)), ("sys.path", list(sys.path))]
         return Digester(self.modules, [*process, *registries], give_way=give_way)
+
+
+def users_modules(ran: Container[str]) -> dict[str, ModuleType]:
+    """Those that ran, and the packages among the user's that have no file to run."""
+    return {name: module for name, module in tuple(sys.modules.items()) if name in ran or _is_users_namespace(module)}
+
+
+def _is_users_namespace(module: object) -> bool:
+    variables = variables_of(module)
+    if variables.get("__file__") is not None or type(path := variables.get("__path__")).__name__ != "_NamespacePath":
+        return False
+    # To iterate over it would look for folders.
+    return any(is_users(f"{folder}/") for folder in vars(path)["_path"] if isinstance(folder, str))
 
 
 def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> TakeOver:

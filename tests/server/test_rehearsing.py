@@ -121,3 +121,17 @@ def test_what_is_printed_is_not_heard(closed: bool, tmp_path: Path) -> None:
     )
     assert done.stdout == "before after\n() True\n"
     assert done.stderr == ("" if closed else "after\n")
+
+
+def test_packages_without_a_file_are_the_users_too(tmp_path: Path) -> None:
+    (tmp_path / "made" / "inner").mkdir(parents=True)
+    (tmp_path / "ran.py").write_text("")
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import json, made.inner, ran
+        from devserver.server.rehearsing import users_modules
+        print(*sorted(users_modules(["ran"])))
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["made", "made.inner", "ran"], done.stderr

@@ -15,6 +15,7 @@ import gc
 import io
 import re
 import socket
+import sys
 import threading
 import types
 import weakref
@@ -111,7 +112,9 @@ SMALL: dict[int, Callable[[Any], str | None]] = {id(tuple): _tell_small, id(froz
 
 
 def _tell_module(module: types.ModuleType) -> str:
-    return f"module {exact_text(variables_of(module).get('__name__'))!r}"
+    name = exact_text(variables_of(module).get("__name__"))
+    # Whoever imports it a second time leaves the first to those who have it.
+    return f"module {name!r}" if sys.modules.get(name) is module else f"a module that was {name!r}"
 
 
 def _tell_descriptor(descriptor: Any) -> str:

@@ -135,6 +135,7 @@ if sys.version_info >= (3, 12):
 _PATH: Retold = dict.fromkeys(_COMPUTED_OF_PATHS)
 
 RETOLD: dict[str, Retold] = {
+    "_frozen_importlib_external._NamespacePath": dict.fromkeys(("_last_epoch", "_last_parent_path", "_path_finder")),
     "blinker.base.Signal": {
         "receivers": _values,
         "_by_receiver": _sizes,

@@ -89,6 +89,10 @@ def digest_of_value(value: object, most_per_name: int = 50_000) -> str:
 
 DIFFERENT: dict[str, tuple[str, str]] = {
     "a constant": ("x = 1", "x = 2"),
+    "a module that was imported anew since": (
+        "import colorsys as x",
+        "import sys, colorsys as x; del sys.modules['colorsys']; import colorsys",
+    ),
     "the type of a constant": ("x = 1", "x = True"),
     "a float of the same value": ("x = 1", "x = 1.0"),
     "the sign of zero": ("x = 0.0", "x = -0.0"),
