@@ -173,7 +173,7 @@ class Announcer:
                 ran=loaded.ran if resumed else None,
                 elapsed_ms=(time.monotonic() - self._began) * 1000,
                 fixed=self._was_broken,
-                reason=self._reason or loaded.barrier or _hoisted(loaded),
+                reason=self._reason or _hoisted(loaded) or loaded.barrier,
                 event="is loaded" if is_first else self._event,
             )
         if loaded is not None:
