@@ -419,16 +419,21 @@ class ProtocolError(Exception):
 
 # --- codec ---
 
+_to_json = json.JSONEncoder(
+    separators=(",", ":")
+).encode  # the app may put something else in the place of json's functions
+_from_json = json.JSONDecoder().decode
+
 
 def encode(message: Message) -> bytes:
     """The line for `message`, its end included. Lone surrogates (undecodable file names) survive."""
-    return json.dumps({"type": type(message).__name__} | _plain_fields(message), separators=(",", ":")).encode() + b"\n"
+    return _to_json({"type": type(message).__name__} | _plain_fields(message)).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
     """The message in `line`. Raises ProtocolError."""
     try:
-        data = json.loads(line)
+        data = _from_json(line.decode())
         cls = _TYPES[data.pop("type")]
         return typing.cast("Message", _reader(typing.cast("Hashable", cls))(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -135,7 +135,7 @@ class ServerProcess:
         self._courtesy = Courtesy()
         self._mute = Mute()
         self._first_requests = FirstRequests(self._recorder, integrations, self._courtesy.give_way)
-        self._hoister = Hoister(self._phase, self._first_requests.build_in_branch)
+        self._hoister = Hoister(self._phase, self._first_requests.build_in_branch, self._recorder.sources)
         self._freezer = Freezer(
             resumed,
             journal=self._recorder,

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from devserver import processes
@@ -61,8 +61,9 @@ from devserver.messages import (
     TerminalReleased,
     TerminalWanted,
 )
-from devserver.readset import Read, ReadSet
+from devserver.readset import Read, ReadKind, ReadSet
 from devserver.report import Report
+from devserver.signatures import PENDING, sign_file
 from devserver.supervisor import events
 from devserver.supervisor.chain import Chain, CheckpointRecord
 from devserver.supervisor.process import RootProcess, spawn_root
@@ -99,6 +100,7 @@ class ServerRecord:
         None  # what becomes of its checkpoints; None: they are discarded
     )
     rehearses: bool = False
+    writes: dict[str, str] = field(default_factory=dict)  # of a rehearsal: what it has written, and what was there then
     hoisted: bool = False  # it continues from a checkpoint of the branch
     pid: int = 0
     loaded: LoadEnded | None = None
@@ -407,6 +409,8 @@ class Tree:
             self._hear_out(server)
             self.last_words = {number: self.stack_of(server)}
         if server is not None and server.rehearses:
+            cut_off = [path for path, signature in server.writes.items() if signature == PENDING]
+            self._share_written(server, [Read(ReadKind.WRITTEN, path, sign_file(path)) for path in cut_off])
             self._forget(number)
             self._on_rehearsal(number, None)
         else:
@@ -438,6 +442,7 @@ class Tree:
         match message:
             case ReadsRecorded(reads=reads):
                 server.reads.add(reads)
+                self._share_written(server, [read for read in reads if read.kind is ReadKind.WRITTEN])
             case CheckpointFrozen():
                 self._frozen_behind(server, message, fds)
             case ImportsRecorded() | StateDigested() | StateDescribed() | HoistFailed():
@@ -447,6 +452,17 @@ class Tree:
             case _:
                 for fd in fds:
                     os.close(fd)
+
+    def _share_written(self, rehearsal: ServerRecord, written: Sequence[Read]) -> None:
+        """What a rehearsal writes repeats what the load has written that it repeats, and is no change by somebody else."""
+        for read in written:
+            rehearsal.writes[read.path] = read.signature
+            for server in self.servers.values():
+                if not server.rehearses:
+                    server.reads.add([replace(read, position=server.resumed_at + 1)])
+            for checkpoint in {*self._chain.line, *self._chain.branch}:
+                if any(own.kind is ReadKind.WRITTEN for own in checkpoint.reads.reads_of(read.path)):
+                    checkpoint.reads.add([replace(read, position=checkpoint.position)])
 
     def _server_said(self, server: ServerRecord, message: Message, fds: list[int]) -> None:
         if server.rehearses:

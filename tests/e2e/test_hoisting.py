@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from devserver import processes
 from tests.e2e.chained import needs_checkpoints
 from tests.e2e.harness import DEADLINE_S, Serve, alive
-from tests.e2e.hoisting import Hoisting, module
+from tests.e2e.hoisting import STILL_S, Hoisting, module
 from tests.e2e.terminal import TerminalServer
 
 pytestmark = [pytest.mark.either_kind, needs_checkpoints]
@@ -203,6 +203,30 @@ def test_a_module_that_starts_a_thread(start: Callable[..., Hoisting]) -> None:
     lines = "import threading", "threading.Thread(target=threading.Event().wait, daemon=True).start()"
     project = start({"third.py": module("third", *lines)})
     assert "(1 hoisted, order checked" in project.hoisted()
+
+
+@pytest.mark.parametrize("what", ["str(os.getpid())", "str(time.time())"])
+def test_a_file_that_each_load_writes_and_reads(start: Callable[..., Hoisting], what: str) -> None:
+    """What a load behind the server writes is no save."""
+    lines = (
+        "import os, time",
+        "OLD = open('app.pid').read() if os.path.exists('app.pid') else ''",
+        f"open('app.pid', 'w').write({what})",
+    )
+    project = start({"third.py": module("third", *lines)})
+    for _ in range(3):
+        project.save()
+        project.still(2 * STILL_S)
+    assert "app.pid" not in project.server.log
+    assert len(project.lines()) == 3
+
+
+def test_an_app_with_other_json(start: Callable[..., Hoisting]) -> None:
+    """What the processes say to each other does not go through functions that the app may replace."""
+    project = start({"third.py": module("third", "import json", "json.dumps = json.loads = lambda *a, **k: 'none'")})
+    project.save()
+    project.still()
+    project.save()
 
 
 def test_a_hidden_lock_is_asked_for_once(start: Callable[..., Hoisting]) -> None:

@@ -10,20 +10,28 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 
 from devserver.messages import FIRST_REQUESTS, HoistLevel, Plan
+from devserver.signatures import module_path
 
 
 class Hoister:
     """`phase` names the part of the load that runs. `build_early` builds what first requests have built, after all else; it may
-    raise HoistError."""
+    raise HoistError. `sources`: of the user's modules that ran, in their order."""
 
-    def __init__(self, phase: Callable[[], str], build_early: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        phase: Callable[[], str],
+        build_early: Callable[[Sequence[str]], None],
+        sources: Callable[[], Collection[str]],
+    ) -> None:
         self.count = 0
         """How many modules were hoisted, in this process and in those that it continues."""
         self._phase = phase
         self._build_early = build_early
+        self._sources = sources
         self._levels: tuple[HoistLevel, ...] = ()
         self._early: tuple[str, ...] = ()
 
@@ -40,7 +48,7 @@ class Hoister:
         steps. Raises HoistError."""
         level, *levels = self._levels
         self._levels = ()  # what is imported here is not held back
-        before = frozenset(sys.modules)
+        before, held, ran = frozenset(sys.modules), frozenset(level.before), len(self._sources())
         for name in level.modules:
             if name in sys.modules or not _has_package(name):
                 continue
@@ -51,6 +59,8 @@ class Hoister:
                 raise HoistError(name, f"{type(error).__name__}: {error}") from None
             if barriers := find_barriers():
                 raise HoistError(name, barriers[0])
+            if held.intersection(map(module_path, islice(self._sources(), ran, None))):
+                raise HoistError(name, "it needs what is held back")  # by a way that no edge tells of
         if not levels and self._early:
             self._build_early(self._early)
             if barriers := find_barriers():

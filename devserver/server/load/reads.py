@@ -183,6 +183,10 @@ class Recorder:
         """The names of the user's modules that ran, also those that failed."""
         return self._modules.keys()
 
+    def sources(self) -> Collection[str]:
+        """Theirs, in the order in which they first ran."""
+        return self._modules.values()
+
     def watched_folders(self) -> tuple[str, ...]:
         """The user's folders seen so far: roots and what imports searched, without those inside others."""
         return tuple(folder.rstrip("/") or "/" for folder in self._folders)

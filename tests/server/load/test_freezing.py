@@ -64,8 +64,8 @@ def start(saved=(), checkpoints=True):
     plan = Plan(checkpoints, tuple(f"{os.getcwd()}/{name}.py" for name in saved))
     first = Resumed(1, channel, stack_fd, None, plan)
     freezer = Freezer(
-        first, journal=journal, integrations=[framework], on_resumed=on_resumed, hoister=Hoister(lambda: phase, say), rest=rest,
-        not_hoisted=not_hoisted
+        first, journal=journal, integrations=[framework], on_resumed=on_resumed, hoister=Hoister(lambda: phase, say, list),
+        rest=rest, not_hoisted=not_hoisted
     )
 
 def run(ms=1000.0):

@@ -22,7 +22,11 @@ ran = sys.ran = []
 phase = "views"
 barriers = []
 built = []
-hoister = Hoister(lambda: phase, built.extend)
+
+def sources():
+    return [f"{sys.argv[1]}/{name}.py" for name in ran]
+
+hoister = Hoister(lambda: phase, built.extend, sources)
 rests = 0
 
 def rest():
@@ -159,8 +163,18 @@ def test_what_first_requests_have_built_comes_last(tmp_path: Path) -> None:
 
 def test_what_first_requests_have_built_leaves_something_that_cannot_be_frozen(tmp_path: Path) -> None:
     what = """
-    hoister = Hoister(lambda: phase, barriers.extend)
+    hoister = Hoister(lambda: phase, barriers.extend, sources)
     follow(("views", ["/app/a"], ["d"]), early=("a connection",))
     hoist()
     """
     assert run(tmp_path, FILES, what)[0] == f"not {FIRST_REQUESTS} because a connection"
+
+
+def test_what_needs_a_module_that_is_held_back(tmp_path: Path) -> None:
+    """Edges may not tell of it: somebody looked for modules only once."""
+    what = """
+    follow(("views", [f"{sys.argv[1]}/a"], ["d", "b"]))
+    hoist()
+    """
+    found = run(tmp_path, {**FILES, "c.py": "import a"}, what)
+    assert found == ["not b because it needs what is held back", "d b c a | 0"]
