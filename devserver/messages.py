@@ -249,6 +249,9 @@ class StateDescribed(NamedTuple):
     parts: tuple[tuple[str, str], ...]
 
 
+OF_LIBRARIES = "library "
+"""With it labels of `StateDigested` begin that are about libraries."""
+
 FIRST_REQUESTS = "what first requests have built"
 """Stands for the name of a module in `HoistFailed`."""
 

@@ -8,6 +8,7 @@ lets nobody raise it again: instead it sleeps whenever it finds that it has to s
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import sys
 import time
@@ -70,6 +71,9 @@ class Mute:
 
     def __init__(self) -> None:
         self._kept: dict[int, int] = {}  # where they led
+        self._seeming: list[
+            io.TextIOWrapper
+        ] = []  # streams that say that they are terminals, as they are when it is off
 
     def switch(self, *, on: bool) -> None:
         if on == bool(self._kept):
@@ -79,6 +83,7 @@ class Mute:
             for fd in (1, 2):
                 with suppress(OSError):  # closed: it stays so
                     self._kept[fd] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+            self._seem_terminals()
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for fd in self._kept:
                 os.dup2(nowhere, fd)
@@ -88,6 +93,22 @@ class Mute:
             os.dup2(kept, fd)
             os.close(kept)
         self._kept.clear()
+        for stream in self._seeming:
+            vars(stream).pop("isatty", None)
+        self._seeming.clear()
+
+    def _seem_terminals(self) -> None:
+        """Whoever asks while it is loaded whether to write in colours gets the answer that holds for the server."""
+        for stream in (sys.stdout, sys.stderr):
+            # The app may have put anything there.
+            if (
+                type(stream) is io.TextIOWrapper
+                and not stream.closed
+                and stream.isatty()
+                and stream.fileno() in self._kept
+            ):
+                vars(stream)["isatty"] = lambda: True
+                self._seeming.append(stream)
 
     def descriptors(self) -> tuple[int, ...]:
         """What it has opened, or leads elsewhere."""
@@ -109,10 +130,11 @@ class State:
     def digester(self, give_way: Callable[[], None]) -> Digester:
         with ours_first():
             from devserver.server.load.digest import Digester
+            from devserver.server.load.libraries import library_state, process_state
 
         registries = [registry for one in self.integrations for registry in one.registries(self.target)]
-        process: list[tuple[str, object]] = [("environment", dict(os.environ)), ("sys.path", list(sys.path))]
-        return Digester(self.modules, [*process, *registries], give_way=give_way)
+        around = [*process_state(), *library_state(self.modules.keys())]
+        return Digester(self.modules, [*around, *registries], give_way=give_way)
 
 
 def users_modules(ran: Container[str]) -> dict[str, ModuleType]:

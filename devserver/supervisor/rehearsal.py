@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from devserver.importgraph import ImportGraph
-from devserver.messages import FIRST_REQUESTS, HoistLevel
+from devserver.messages import FIRST_REQUESTS, OF_LIBRARIES, HoistLevel
 from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
 
 MIN_LOAD_MS = 50.0
@@ -388,7 +388,13 @@ def _differing(state: State, one: int, other: int) -> list[str]:
 
 
 def _unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    return sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+    """Of libraries what both have counts: which of them are there, and with how much, depends on who was asked for what."""
+    return sorted(
+        key
+        for key in {*one, *other}
+        if one.get(key) != other.get(key)
+        and not (key.startswith(OF_LIBRARIES) and (key not in one or key not in other or key.endswith(" (order)")))
+    )
 
 
 def _described(state: State, event: Described) -> Step:

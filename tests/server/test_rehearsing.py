@@ -135,3 +135,20 @@ def test_packages_without_a_file_are_the_users_too(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ["made", "made.inner", "ran"], done.stderr
+
+
+def test_who_asks_whether_it_is_a_terminal_gets_the_answer_of_the_server() -> None:
+    """What is loaded in a rehearsal may serve later, in colours."""
+    code = """
+        import os, pty, sys
+        master, slave = pty.openpty()
+        os.dup2(slave, 1)
+        from devserver.server.rehearsing import Mute
+        mute = Mute()
+        mute.switch(on=True)
+        seen = sys.stdout.isatty(), sys.stderr.isatty(), os.isatty(1)
+        mute.switch(on=False)
+        print(seen, sys.stdout.isatty(), "isatty" in vars(sys.stdout), file=sys.stderr)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == "(True, False, False) True False"

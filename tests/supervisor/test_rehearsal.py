@@ -221,6 +221,18 @@ class TestDifferences:
         assert desk.commands[-1] == r.Prefer(-3, A, "nobody imports b any more")
         assert desk.settled().commands == [r.Rehearse(-5, Start.END)], "the order was for what the file was before"
 
+    def test_of_libraries_what_both_have_counts(self) -> None:
+        desk = Desk().settled().exact(Digest({"app": "1", "library csv": "1", "library x": "1"}))
+        desk.hoisted(Digest({"app": "1", "library x": "2"}))
+        assert desk.commands == [r.Describe(-1, ("library x",)), r.Describe(-2, ("library x",))]
+        desk.parts(
+            {"library x:x.HOME": "1", "library x (order)": "1"}, {"library x (order)": "2", "library x:x.y": "1"}
+        )
+        assert desk.commands[0] == r.Approve()
+        desk = Desk().settled().exact(Digest({"library x": "1"})).hoisted(Digest({"library x": "2"}))
+        desk.parts({"library x:x.HOME": "1"}, {"library x:x.HOME": "2"})
+        assert desk.commands == [r.Rehearse(-3, Start.FILES, (A,))]
+
     def test_too_much_to_compare(self) -> None:
         desk = Desk().settled().exact(digest(complete=False)).hoisted()
         assert desk.commands[-1] == r.TellExactOnly(A, "there is too much to compare")

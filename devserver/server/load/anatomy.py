@@ -41,6 +41,7 @@ from devserver.server.load.genuine import (
     qualname_of,
     variables_of,
 )
+from devserver.server.load.ownership import is_users
 
 LONG = 4096
 """Texts above this are told by a hash."""
@@ -111,10 +112,19 @@ SMALL: dict[int, Callable[[Any], str | None]] = {id(tuple): _tell_small, id(froz
 # --- types that are told in a way of their own ---
 
 
-def _tell_module(module: types.ModuleType) -> str:
-    name = exact_text(variables_of(module).get("__name__"))
-    # Whoever imports it a second time leaves the first to those who have it.
-    return f"module {name!r}" if sys.modules.get(name) is module else f"a module that was {name!r}"
+def _tell_module(module: types.ModuleType) -> str | None:
+    variables = variables_of(module)
+    name, file = exact_text(variables.get("__name__")), variables.get("__file__")
+    if sys.modules.get(name) is module:
+        return f"module {name!r}"
+    # Loaded from its path, or imported a second time: those who have it know it alone.
+    return None if isinstance(file, str) and is_users(file) else f"a module {name!r}"
+
+
+def _lone_module(module: types.ModuleType) -> Told:
+    variables = variables_of(module)
+    names = sorted(name for name in tuple(variables) if type(name) is str and name not in incidental.OF_A_MODULE)
+    return "a module", chain.from_iterable((name, variables.get(name)) for name in names)
 
 
 def _tell_descriptor(descriptor: Any) -> str:
@@ -292,7 +302,7 @@ class Anatomy:
             if base is types.FunctionType:
                 return Kind(self._function, reference=self._tell_function)
             if base is types.ModuleType:
-                return Kind(_type_alone, reference=_tell_module)
+                return Kind(_lone_module, reference=_tell_module)
             if any(base is known for known in _TYPE_ALONE) or name_of(base) in incidental.TYPE_ALONE:
                 return Kind(_type_alone)
         if module_of(cls).partition(".")[0] == incidental.OURS:

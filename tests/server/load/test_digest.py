@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devserver.server.load import anatomy, digest, genuine, incidental
+from devserver.server.load import anatomy, digest, genuine, incidental, ownership
 from devserver.server.load.digest import Digester
 
-FILES = {module.__file__ for module in (anatomy, digest, genuine, incidental)}
+FILES = {module.__file__ for module in (anatomy, digest, genuine, incidental, ownership)}
 TOOLS = {anatomy.Kind.__new__.__code__, anatomy._Declared.__new__.__code__, cast.__code__}
 
 
@@ -1045,3 +1045,17 @@ def test_a_container_that_changes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> 
     digester = Digester({"app.views": holding({"a": 1})})
     assert digester.digest()
     assert "app.views:value" in digester.partial
+
+
+def test_a_module_that_no_name_leads_to_is_looked_into(tmp_path: Path) -> None:
+    """Loaded by its path, as plugins are."""
+
+    def plugin(title: str) -> ModuleType:
+        module = ModuleType("plugin")
+        module.__file__ = str(tmp_path / "plugin.py")
+        vars(module)["TITLE"] = title
+        return module
+
+    one, other = (digest_of_value([plugin(title)]) for title in ("one", "other"))
+    assert one != other
+    assert one == digest_of_value([plugin("one")])
