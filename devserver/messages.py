@@ -252,6 +252,9 @@ class StateDescribed(NamedTuple):
 OF_LIBRARIES = "library "
 """With it labels of `StateDigested` begin that are about libraries."""
 
+OF_CACHES = "cached results"
+"""Of that label the parts are answers that the user's functions have kept."""
+
 FIRST_REQUESTS = "what first requests have built"
 """Stands for the name of a module in `HoistFailed`."""
 

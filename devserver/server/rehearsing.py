@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from devserver.channel import Channel
-from devserver.messages import DescribeState, StateDescribed, StateDigested, TakeOver
+from devserver.messages import OF_CACHES, DescribeState, StateDescribed, StateDigested, TakeOver
 from devserver.server.deferred import ours_first
 from devserver.server.integration import Integration
 from devserver.server.load.chain import flush_output
@@ -127,14 +127,17 @@ class State:
     integrations: Sequence[Integration]
     error: str = ""  # the gist of what it raised
 
-    def digester(self, give_way: Callable[[], None]) -> Digester:
+    def digesters(self, give_way: Callable[[], None]) -> tuple[Digester, ...]:
+        """What is cached is looked at by itself: one load has it and another has not, and that must not show elsewhere."""
         with ours_first():
+            from devserver.server.load.cached import cached_results
             from devserver.server.load.digest import Digester
             from devserver.server.load.libraries import library_state, process_state
 
         registries = [registry for one in self.integrations for registry in one.registries(self.target)]
         around = [*process_state(), *library_state(self.modules.keys())]
-        return Digester(self.modules, [*around, *registries], give_way=give_way)
+        caches = Digester({}, [(OF_CACHES, cached_results(self.modules))], give_way=give_way)
+        return Digester(self.modules, [*around, *registries], give_way=give_way), caches
 
 
 def users_modules(ran: Container[str]) -> dict[str, ModuleType]:
@@ -153,9 +156,10 @@ def _is_users_namespace(module: object) -> bool:
 def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> TakeOver:
     """Tell the digests of `state`, and answer what is asked about them, until this process is to serve. Ends it if the supervisor
     has gone."""
-    digester = state.digester(give_way)
-    digests = {} if state.error else digester.digest()
-    channel.send(StateDigested(tuple(digests.items()), digester.is_complete, state.error, exclusive_resources()))
+    digesters = state.digesters(give_way)
+    digests = {} if state.error else {label: value for one in digesters for label, value in one.digest().items()}
+    is_complete = all(one.is_complete for one in digesters)
+    channel.send(StateDigested(tuple(digests.items()), is_complete, state.error, exclusive_resources()))
     while True:
         if channel.wants_write:
             channel.flush_within(1.0)
@@ -164,7 +168,8 @@ def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> Ta
         for message, _fds in channel.receive():
             match message:
                 case DescribeState(labels=labels):
-                    channel.send(StateDescribed(tuple(digester.describe(labels).items())))
+                    parts = {name: value for one in digesters for name, value in one.describe(labels).items()}
+                    channel.send(StateDescribed(tuple(parts.items())))
                 case TakeOver():
                     return message
                 case _:

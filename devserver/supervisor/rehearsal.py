@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from devserver.importgraph import ImportGraph
-from devserver.messages import FIRST_REQUESTS, OF_LIBRARIES, HoistLevel
+from devserver.messages import FIRST_REQUESTS, OF_CACHES, OF_LIBRARIES, HoistLevel
 from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
 
 MIN_LOAD_MS = 50.0
@@ -388,12 +388,15 @@ def _differing(state: State, one: int, other: int) -> list[str]:
 
 
 def _unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Of libraries what both have counts: which of them are there, and with how much, depends on who was asked for what."""
+    """Of libraries and caches what both have counts: what else is there depends on who was asked first."""
     return sorted(
         key
         for key in {*one, *other}
         if one.get(key) != other.get(key)
-        and not (key.startswith(OF_LIBRARIES) and (key not in one or key not in other or key.endswith(" (order)")))
+        and not (
+            key.startswith((OF_LIBRARIES, OF_CACHES))
+            and (key not in one or key not in other or key.endswith(" (order)"))
+        )
     )
 
 

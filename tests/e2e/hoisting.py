@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 from textwrap import dedent
@@ -29,7 +30,9 @@ class Hoisting:
         self._count = itertools.count(1)
 
     def lines(self) -> list[str]:
-        return [line for line in self.server.log.splitlines() if line.startswith(f"{self._file} changed: ")]
+        """The change lines. What was edited a moment before may be named with the module."""
+        mine = re.compile(rf"(?:{re.escape(self._file)}|\S+ and \d+ more) changed: ")
+        return [line for line in self.server.log.splitlines() if mine.match(line)]
 
     def save(self, *lines: str, answer: str = "") -> str:
         """Save the module with another text and these lines; the change line. `answer`: what there is to be seen but the text."""

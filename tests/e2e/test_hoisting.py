@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -188,6 +189,39 @@ def test_a_module_that_nobody_imports_any_more(start: Callable[..., Hoisting]) -
     project.server.wait_for_log(r"first.py loaded in the exact order: .*nobody imports module extra any more")
     project.server.wait_for(lambda: not project.server.get().text.endswith(" extra"), "the end of the module")
     assert "extra" not in project.hoisted(), "the file may be hoisted around again"
+
+
+CONFIG = """
+    import functools, os
+
+    @functools.lru_cache
+    def settings():
+        return [os.environ.get("TITLE", "none")]
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "asks", "told"),
+    [
+        (
+            "import os; os.environ.setdefault('TITLE', 'first')",
+            "config.settings()",
+            "cached results:config.settings ()",
+        ),
+        ("import os; os.environ.setdefault('TITLE', 'first')", "import plugin", "library plugin:plugin.TITLE"),
+        ("import logging; logging.basicConfig(level=10)", "import logging; logging.basicConfig()", "logging:(root)"),
+    ],
+)
+def test_an_order_that_matters_elsewhere(start: Callable[..., Hoisting], lines: str, asks: str, told: str) -> None:
+    """In a cache, in a library, in the process."""
+    sources = {
+        "config.py": CONFIG,
+        "third.py": module("third", "import config, sys; sys.path.insert(0, 'lib/site-packages')", asks),
+        "lib/site-packages/plugin.py": "import os; TITLE = os.environ.get('TITLE', 'none')",
+    }
+    project = start(sources)
+    project.save(lines)
+    project.server.wait_for_log(re.escape(f"first.py is loaded in the exact order: in another one {told} differs"))
 
 
 # --- what cannot be hoisted ---
