@@ -53,7 +53,15 @@ def rest(server: Running) -> None:
 
 def save(server: Running, project: Project, file: Path, mark: str) -> float:
     """Milliseconds until an answer tells of it."""
-    text = file.read_text().partition(_TELLS)[0]
-    file.write_text(f'{text}{_TELLS} = "{mark}"\n')
+    file.write_text(f'{_original(file)}{_TELLS} = "{mark}"\n')
     saved = time.perf_counter()
     return (wait_for(server, project.url, mark) - saved) * 1000
+
+
+def restored(file: Path) -> None:
+    """Save it as it was."""
+    file.write_text(_original(file))
+
+
+def _original(file: Path) -> str:
+    return file.read_text().partition(_TELLS)[0]

@@ -15,7 +15,7 @@ from typing import Final
 from tests.benchmarks.process import Running, find_free_port
 from tests.e2e.footprint import Footprint, growth
 from tests.realworld.projects import PRETIX
-from tests.realworld.saving import devserver, edited, rest, save, serving
+from tests.realworld.saving import devserver, edited, rest, restored, save, serving
 
 FILES: Final = tuple(
     f"pretix/{name}.py"
@@ -33,9 +33,13 @@ SETTLES: Final = 100
 def soak(server: Running, saves: int, files: Sequence[str]) -> Iterator[tuple[int, float, Footprint | None]]:
     """Number and milliseconds of each save; the footprint of those after which it was waited."""
     with edited(PRETIX, *files) as paths:
+        last = paths[0]
         for number in range(1, saves + 1):
             # Each file several times in a row, as one works.
             path = paths[number // EVERY % len(paths)]
+            if path is not last:
+                restored(last)  # else it might tell of its save after this one has
+                last = path
             milliseconds = save(server, PRETIX, path, f"save {number}")
             footprint = None
             if number % EVERY == EVERY - 1:
