@@ -37,7 +37,8 @@ def state(folder: Path, app: str) -> str:
     (folder / "biglib.py").write_text(LIBRARY)
     (folder / "app.py").write_text("import biglib, logging, warnings, signal, sys, os\n" + dedent(app))
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\nimport app" + SHOW],
+        # Without bytecode: both are written within a second, and may have one size.
+        [sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\nimport app" + SHOW],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "PYTHONHASHSEED": "1"},
         capture_output=True,
         text=True,
