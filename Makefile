@@ -61,9 +61,9 @@ test: debian-test $(VENV)/.dev-installed ## install all that the tests need, the
 test-whole: debian-test $(VENV)/.dev-installed ## the e2e tests with whole loads in place of checkpoints
 	DEVSERVER_CHECKPOINTS=0 $(TESTED) -m $(SUITE) tests/e2e $(ARGS)
 
-DJANGO_TESTS := $(addprefix tests/,integrations/test_django.py integrations/test_runserver.py $(addprefix e2e/test_,django.py \
+DJANGO_TESTS := $(addprefix tests/,integrations/test_django.py integrations/test_runserver.py integrations/test_registries.py $(addprefix e2e/test_,django.py \
 	django_checks.py like_runserver.py manage_py.py channels.py frameworks.py framework_errors.py reload_frameworks.py \
-	checkpoint_databases.py))
+	checkpoint_databases.py hoisting_django.py))
 
 .PHONY: test-oldest
 test-oldest: ## the tests about Django with the oldest Django, 4.2, in an environment of their own (Python 3.11 or 3.12)
