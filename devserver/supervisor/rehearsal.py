@@ -51,6 +51,7 @@ class Subject:
     hoisted: bool  # it continued from the branch
     load_ms: float
     error: str = ""  # the gist of what its load raised
+    is_true: bool = True  # what the branch has read is still there as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +412,7 @@ def _described(state: State, event: Described) -> Step:
         case Stage.PARTS:
             if state.volatile.issuperset(differing):
                 return _is_equal(state)
-            if not state.makes_branch and state.graph.structure() == state.structure:
+            if not state.makes_branch and _is_only_older(state):
                 return _make_anew(state, tuple(part for part in differing if part not in state.volatile))
             state, number = _next(state)
             state = replace(state, stage=Stage.VOLATILE, second=number)
@@ -423,6 +424,11 @@ def _described(state: State, event: Described) -> Step:
             return _differs(state, _about(left[0]), for_good=state.makes_branch) if left else _is_equal(state)
         case _:
             return state, []
+
+
+def _is_only_older(state: State) -> bool:
+    """Can age alone explain what differs? Not if the edited file has written what the branch had read before."""
+    return state.subject is not None and state.subject.is_true and state.graph.structure() == state.structure
 
 
 def _make_anew(state: State, suspected: tuple[str, ...]) -> Step:

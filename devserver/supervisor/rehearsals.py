@@ -11,6 +11,7 @@ from typing import assert_never
 
 from devserver.messages import HoistFailed, ImportsRecorded, LateImports, Message, Plan, StateDescribed, StateDigested
 from devserver.readset import ReadKind
+from devserver.signatures import Signer
 from devserver.supervisor import rehearsal
 from devserver.supervisor.chain import CheckpointRecord
 from devserver.supervisor.rehearsal import Digest, Start, Subject
@@ -87,7 +88,10 @@ class Rehearsals:
             self._happened(rehearsal.BranchLost())
         error = server.failed.report.gist if server.failed is not None else ""
         load_ms = server.loaded.load_ms if server.loaded is not None else 0.0
-        subject = Subject(edited=tuple(self._edited()), hoisted=server.hoisted, load_ms=load_ms, error=error)
+        is_true = not server.hoisted or _is_true(server.resumed_from)
+        subject = Subject(
+            edited=tuple(self._edited()), hoisted=server.hoisted, load_ms=load_ms, error=error, is_true=is_true
+        )
         self._happened(rehearsal.Settled(subject))
 
     @staticmethod
@@ -143,6 +147,18 @@ class Rehearsals:
     def _deadline(self, number: int) -> None:
         if number in self._state.alive() and number not in self._state.digests:
             self._tree.kill(number)
+
+
+def _is_true(checkpoint: CheckpointRecord) -> bool:
+    """Are the files that it has read, and not written, as they were then?"""
+    reads = [read for one in checkpoint.line() for read in one.reads]
+    written = {read.path for read in reads if read.kind is ReadKind.WRITTEN}
+    signer = Signer()
+    return all(
+        signer.sign(read.path) == read.signature
+        for read in reads
+        if read.kind in (ReadKind.SOURCE, ReadKind.FILE) and read.path not in written
+    )
 
 
 def before_all(line: Sequence[CheckpointRecord], files: Sequence[str]) -> CheckpointRecord:

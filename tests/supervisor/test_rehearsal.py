@@ -36,10 +36,11 @@ class Desk:
             self.state, self.commands = r.advance(self.state, event)
         return self
 
-    def settled(self, *edited: str, hoisted: bool = False, load_ms: float = 500.0, error: str = "") -> Desk:
-        return self.after(
-            r.Settled(Subject(edited=edited or (A,), hoisted=hoisted, load_ms=load_ms, error=error)),
-        )
+    def settled(
+        self, *edited: str, hoisted: bool = False, load_ms: float = 500.0, error: str = "", is_true: bool = True
+    ) -> Desk:
+        subject = Subject(edited=edited or (A,), hoisted=hoisted, load_ms=load_ms, error=error, is_true=is_true)
+        return self.after(r.Settled(subject))
 
     def exact(self, result: Digest | None = None, imports: str = "u:abcd a b c d") -> Desk:
         return self.after(
@@ -193,6 +194,12 @@ class TestDifferences:
         desk = self.suspicious({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:00"}).hoisted(digest(app="3"))
         desk.parts({"app:loaded_at": "12:01"}, {"app:loaded_at": "12:02"}).second({"app:loaded_at": "12:02"})
         assert desk.commands == [r.Approve(), r.End(-3), r.End(-5), r.End(-6)]
+
+    def test_a_branch_that_has_read_what_the_file_writes(self) -> None:
+        """Made anew it would be right, and the server goes on from the old one."""
+        desk = Desk().approved().settled(hoisted=True, is_true=False).exact(digest(app="1")).hoisted(digest(app="2"))
+        desk.parts({"made:value": "1"}, {"made:value": "2"}).second({"made:value": "1"})
+        assert desk.commands[-1] == r.Prefer(-3, A, "in another one made:value differs")
 
     def test_an_order_that_matters_for_what_the_file_imports_now(self) -> None:
         """The branch is not made anew then: what it holds may be right for its order, and wrong for that of the server."""
