@@ -240,7 +240,6 @@ class StateDigested(NamedTuple):
     digests: tuple[tuple[str, str], ...] = ()
     complete: bool = True  # else it was too much to be looked at, and equal digests prove nothing
     error: str = ""  # the load raised: what, and where
-    exclusive: tuple[str, ...] = ()
 
 
 class StateDescribed(NamedTuple):
@@ -425,9 +424,8 @@ class ProtocolError(Exception):
 
 # --- codec ---
 
-_to_json = json.JSONEncoder(
-    separators=(",", ":")
-).encode  # the app may put something else in the place of json's functions
+# The app may put something else in the place of json's functions.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().decode
 
 

@@ -15,9 +15,8 @@ from devserver.messages import FIRST_REQUESTS, LateImports
 from devserver.server.deferred import found_by_ours
 from devserver.server.integration import Integration, build_early, built_late
 from devserver.server.load.hoisting import HoistError
+from devserver.server.load.incidental import OURS
 from devserver.server.load.reads import Recorder
-
-_OURS = __name__.partition(".")[0]
 
 
 class FirstRequests:
@@ -36,7 +35,7 @@ class FirstRequests:
 
     def found(self) -> LateImports:
         """What they have needed so far."""
-        left_out = {_OURS, *found_by_ours()}
+        left_out = {OURS, *found_by_ours()}
         known = {*self._loaded, *self._recorder.modules()}
         late = (name for name in tuple(sys.modules) if name not in known and name.partition(".")[0] not in left_out)
         return LateImports(tuple(late), built_late(self._integrations))

@@ -118,9 +118,9 @@ class Integration(Protocol):
         """What requests have built so far that needs nothing of a request (parsed templates …), by names for `build_early`."""
         return ()
 
-    def build_early(self, names: Iterable[str]) -> None:
-        """Build these before anybody asks for them, as far as that is possible now. Of files that change afterwards `files_changed`
-        will tell. What cannot be built is left out."""
+    def build_early(self, name: str) -> None:
+        """Build this before anybody asks for it, if that is possible now. Of files that change afterwards `files_changed` will
+        tell."""
         return
 
     def before_freeze(self) -> None:
@@ -173,12 +173,11 @@ def built_late(chosen: Iterable[Integration]) -> tuple[str, ...]:
 
 def build_early(integrations: Iterable[Integration], names: Iterable[str], give_way: Callable[[], None]) -> None:
     """What `built_late` has named. `give_way` is called between the steps."""
-    named = [name.partition(":")[::2] for name in names]
-    for integration in integrations:
-        for whose, name in named:
-            if whose == integration.name:
-                give_way()
-                integration.build_early((name,))
+    by_name = {integration.name: integration for integration in integrations}
+    for whose, _, name in (text.partition(":") for text in names):
+        if whose in by_name:
+            give_way()
+            by_name[whose].build_early(name)
 
 
 def files_changed(integrations: Iterable[Integration], paths: Sequence[str]) -> None:

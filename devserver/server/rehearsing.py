@@ -23,7 +23,6 @@ from devserver.messages import OF_CACHES, DescribeState, StateDescribed, StateDi
 from devserver.server.deferred import ours_first
 from devserver.server.integration import Integration
 from devserver.server.load.chain import flush_output
-from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.genuine import variables_of
 from devserver.server.load.ownership import is_users
 
@@ -71,9 +70,7 @@ class Mute:
 
     def __init__(self) -> None:
         self._kept: dict[int, int] = {}  # where they led
-        self._seeming: list[
-            io.TextIOWrapper
-        ] = []  # streams that say that they are terminals, as they are when it is off
+        self._seeming: list[io.TextIOWrapper] = []  # say that they are terminals, as they are when it is off
 
     def switch(self, *, on: bool) -> None:
         if on == bool(self._kept):
@@ -159,7 +156,7 @@ def stand_by(channel: Channel, state: State, give_way: Callable[[], None]) -> Ta
     digesters = state.digesters(give_way)
     digests = {} if state.error else {label: value for one in digesters for label, value in one.digest().items()}
     is_complete = all(one.is_complete for one in digesters)
-    channel.send(StateDigested(tuple(digests.items()), is_complete, state.error, exclusive_resources()))
+    channel.send(StateDigested(tuple(digests.items()), is_complete, state.error))
     while True:
         if channel.wants_write:
             channel.flush_within(1.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from devserver.messages import HoistFailed, ImportsRecorded, LateImports, Message, Plan, StateDescribed, StateDigested
-from devserver.readset import ReadKind
+from devserver.readset import ReadKind, ReadSet, verify_all
 from devserver.signatures import Signer
 from devserver.supervisor import rehearsal
 from devserver.supervisor.chain import CheckpointRecord
@@ -48,6 +48,7 @@ class Rehearsals:
         self._tell = tell
         self._state = rehearsal.State()
         self._awaited = 0  # the server that is given its moment
+        self._signer = Signer()  # knows what it has read: after that a stat for each file
 
     def serving(self, server: ServerRecord) -> None:
         """A server has begun to answer. It is given its moment, unless somebody may look at an error that is none."""
@@ -88,11 +89,18 @@ class Rehearsals:
             self._happened(rehearsal.BranchLost())
         error = server.failed.report.gist if server.failed is not None else ""
         load_ms = server.loaded.load_ms if server.loaded is not None else 0.0
-        is_true = not server.hoisted or _is_true(server.resumed_from)
+        is_true = not server.hoisted or self._is_true(server.resumed_from)
         subject = Subject(
             edited=tuple(self._edited()), hoisted=server.hoisted, load_ms=load_ms, error=error, is_true=is_true
         )
         self._happened(rehearsal.Settled(subject))
+
+    def _is_true(self, checkpoint: CheckpointRecord) -> bool:
+        """Are the files that it has read, and not written, as they were then?"""
+        reads = [read for one in checkpoint.line() for read in one.reads]
+        written = {read.path for read in reads if read.kind is ReadKind.WRITTEN}
+        files = (read for read in reads if read.kind in (ReadKind.SOURCE, ReadKind.FILE) and read.path not in written)
+        return not verify_all([ReadSet(files)], signer=self._signer)
 
     @staticmethod
     def _may_begin(server: ServerRecord) -> bool:
@@ -147,18 +155,6 @@ class Rehearsals:
     def _deadline(self, number: int) -> None:
         if number in self._state.alive() and number not in self._state.digests:
             self._tree.kill(number)
-
-
-def _is_true(checkpoint: CheckpointRecord) -> bool:
-    """Are the files that it has read, and not written, as they were then?"""
-    reads = [read for one in checkpoint.line() for read in one.reads]
-    written = {read.path for read in reads if read.kind is ReadKind.WRITTEN}
-    signer = Signer()
-    return all(
-        signer.sign(read.path) == read.signature
-        for read in reads
-        if read.kind in (ReadKind.SOURCE, ReadKind.FILE) and read.path not in written
-    )
 
 
 def before_all(line: Sequence[CheckpointRecord], files: Sequence[str]) -> CheckpointRecord:

@@ -96,9 +96,7 @@ class ServerRecord:
     began: float  # time.monotonic() when it was asked for
     resumed_from: CheckpointRecord = field(init=False)
     reads: ReadSet = field(default_factory=ReadSet)  # since its parent
-    adds_to: Callable[[CheckpointRecord], None] | None = (
-        None  # what becomes of its checkpoints; None: they are discarded
-    )
+    adds_to: Callable[[CheckpointRecord], None] | None = None  # takes its checkpoints; None: they are discarded
     rehearses: bool = False
     writes: dict[str, str] = field(default_factory=dict)  # of a rehearsal: what it has written, and what was there then
     hoisted: bool = False  # it continues from a checkpoint of the branch

@@ -83,7 +83,7 @@ def measure_saves(rounds: int, only: frozenset[str]) -> Iterator[Sample]:
                 for number in range(rounds + 1):
                     rest(server)
                     time.sleep(pauses.uniform(0.0, 1.0))  # those who poll do it in turns of a second
-                    milliseconds = save(server, case.project, file, f"save {number}")
+                    milliseconds = save(server, case.project.url, file, f"save {number}")
                     if number:
                         yield Sample(AGAIN.key, case.name, name, milliseconds)
 
@@ -96,7 +96,7 @@ def measure_throughput(rounds: int, seconds: int, only: frozenset[str]) -> Itera
             with _serving(case, name) as server, edited(case.project, case.file) as (file,):
                 for number in range(rounds + 1):
                     rest(server)
-                    save(server, case.project, file, f"save {number}")
+                    save(server, case.project.url, file, f"save {number}")
                     if number:
                         time.sleep(BEGINS_S)
                         rate, failed = parse_wrk(run_wrk(server, seconds, url=PAGE, connections=4))

@@ -248,8 +248,10 @@ tell([before, sorted(chosen[0].built_late())])
     assert {"template django index.html", "catalog en-us"} <= set(built)
     then = f"""\
 load()
-chosen[0].build_early({built!r})
-chosen[0].build_early(["template django nowhere.html", "template other index.html", "catalog nonsense-", "what?"])
+for name in {built!r}:
+    chosen[0].build_early(name)
+for name in ("template django nowhere.html", "template other index.html", "catalog nonsense-", "what?"):
+    chosen[0].build_early(name)
 tell(sorted(chosen[0].built_late()))
 """
     assert set(built) <= set(run(then))
@@ -258,7 +260,8 @@ tell(sorted(chosen[0].built_late()))
 def test_before_there_is_anything_to_build_with_nothing_is_built(run: Run) -> None:
     code = """\
 from devserver.integrations.django import early
-early.build(["template django index.html", "catalog de"])
+early.build("template django index.html")
+early.build("catalog de")
 tell([*early.built(), *(name for name in sys.modules if name.startswith("django."))])
 """
     assert run(code) == []

@@ -8,7 +8,6 @@ after that file: the aim is that and 50 ms.
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,8 +18,8 @@ from typing import Final, NamedTuple
 from tests.benchmarks.process import Running, find_free_port, running
 from tests.realworld.probe import load
 from tests.realworld.projects import OSCAR, PRETIX, WAGTAIL, Project, named
+from tests.realworld.saving import edited, save, wait_for
 
-DEADLINE_S: Final = 60.0
 PAUSE_S: Final = 0.6  # between an answer and the next save: a person takes longer
 HEADINGS: Final = ("file", "ran at", "rest of the load", "save → answer", "beyond the rest")
 
@@ -46,48 +45,14 @@ def points(project: Project, count: int) -> tuple[float, list[Point]]:
     return whole["ms"], list(chosen)
 
 
-def ask(port: int, url: str) -> str | None:
-    """What the answer says of saves; None if there was none."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
-            connection.sendall(f"GET {url} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
-            received = bytearray()
-            while chunk := connection.recv(65536):
-                received += chunk
-    except OSError:
-        return None
-    for line in received.partition(b"\r\n\r\n")[0].split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"x-saved":
-            return value.strip().decode()
-    return None
-
-
-def wait_for(server: Running, url: str, saved: str) -> float:
-    """Ask until the answer shows this save; `time.perf_counter()` then."""
-    deadline = time.monotonic() + DEADLINE_S
-    while ask(server.port, url) != saved:
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            raise server.fail(f"save {saved!r} is not seen")
-        time.sleep(0.001)
-    return time.perf_counter()
-
-
-def save_to_answer(server: Running, url: str, point: Point, saves: int) -> float:
+def save_to_answer(server: Running, project: Project, point: Point, saves: int) -> float:
     """Milliseconds, the median of all saves but the first. The file is as before afterwards."""
-    path = Path(point.source)
-    original = path.read_bytes()
     taken = []
-    try:
+    with edited(project, point.source) as (file,):
         for number in range(saves + 1):
             time.sleep(PAUSE_S)
-            mark = f"{path.name} {number}"
-            path.write_bytes(original + f'\n__import__("builtins").saved = "{mark}"\n'.encode())
-            saved = time.perf_counter()
-            taken.append((wait_for(server, url, mark) - saved) * 1000)
-    finally:
-        path.write_bytes(original)
-    wait_for(server, url, "")
+            taken.append(save(server, project.url, file, f"{file.name} {number}"))
+    wait_for(server, project.url, "")
     return median(taken[1:])
 
 
@@ -104,7 +69,7 @@ def lines(project: Project, count: int, saves: int) -> Iterator[str]:
         yield f"| {' | '.join(HEADINGS)} |"
         yield f"|{' --- |' * len(HEADINGS)}"
         for point in chosen:
-            taken_ms = save_to_answer(server, project.url, point, saves)
+            taken_ms = save_to_answer(server, project, point, saves)
             results.append(taken_ms)
             name = point.source.removeprefix(f"{project.top}/project/")
             cells = [

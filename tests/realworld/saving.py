@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.process import Running, cpu_seconds, running
-from tests.realworld.curve import wait_for
 from tests.realworld.projects import Project
 
+DEADLINE_S: Final = 60.0
 CALM_S: Final = 2
 BUSY_S: Final = 0.4  # in a second; those who poll have something to do at any time
 CALM_DEADLINE_S: Final = 90.0
@@ -51,11 +52,38 @@ def rest(server: Running) -> None:
         calm = calm + 1 if abs(cpu_seconds(server.tree()) - before) < BUSY_S else 0
 
 
-def save(server: Running, project: Project, file: Path, mark: str) -> float:
+def ask(port: int, url: str) -> str | None:
+    """What the answer says of saves; None if there was none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
+            connection.sendall(f"GET {url} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+            received = bytearray()
+            while chunk := connection.recv(65536):
+                received += chunk
+    except OSError:
+        return None
+    for line in received.partition(b"\r\n\r\n")[0].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"x-saved":
+            return value.strip().decode()
+    return None
+
+
+def wait_for(server: Running, url: str, saved: str) -> float:
+    """Ask until the answer shows this save; `time.perf_counter()` then."""
+    deadline = time.monotonic() + DEADLINE_S
+    while ask(server.port, url) != saved:
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            raise server.fail(f"save {saved!r} is not seen")
+        time.sleep(0.001)
+    return time.perf_counter()
+
+
+def save(server: Running, url: str, file: Path, mark: str) -> float:
     """Milliseconds until an answer tells of it."""
     file.write_text(f'{_original(file)}{_TELLS} = "{mark}"\n')
     saved = time.perf_counter()
-    return (wait_for(server, project.url, mark) - saved) * 1000
+    return (wait_for(server, url, mark) - saved) * 1000
 
 
 def restored(file: Path) -> None:

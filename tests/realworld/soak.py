@@ -41,7 +41,7 @@ def soak(server: Running, saves: int, files: Sequence[str]) -> Iterator[tuple[in
             if path is not last:
                 restored(last)  # else it might tell of its save after this one has
                 last = path
-            milliseconds = save(server, PRETIX, path, f"save {number}")
+            milliseconds = save(server, PRETIX.url, path, f"save {number}")
             footprint = None
             if number % EVERY in RESTS:
                 rest(server)

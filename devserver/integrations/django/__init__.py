@@ -103,8 +103,8 @@ class DjangoIntegration(Integration):
     def built_late(self) -> Iterable[str]:
         return early.built()
 
-    def build_early(self, names: Iterable[str]) -> None:
-        early.build(names)
+    def build_early(self, name: str) -> None:
+        early.build(name)
 
     def before_freeze(self) -> None:
         """Two processes must not share a database connection. One in use stays open, and is a barrier."""

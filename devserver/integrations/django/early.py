@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,20 +21,18 @@ def built() -> Iterator[str]:
         yield f"{_CATALOG} {language}"
 
 
-def build(names: Iterable[str]) -> None:
-    """As far as the engines are there by now, and the apps. What fails will fail in a request."""
-    engines = dict(_engines())
-    for name in names:
-        kind, _, what = name.partition(" ")
-        with suppress(Exception):
-            if kind == _TEMPLATE:
-                alias, _, template = what.partition(" ")
-                if alias in engines:
-                    engines[alias].get_template(template)
-            elif kind == _CATALOG and _are_apps_ready():
-                from django.utils.translation import trans_real
+def build(name: str) -> None:
+    """If the engine is there by now, or the apps. What fails will fail in a request."""
+    kind, _, what = name.partition(" ")
+    with suppress(Exception):
+        if kind == _TEMPLATE:
+            alias, _, template = what.partition(" ")
+            if (engine := dict(_engines()).get(alias)) is not None:
+                engine.get_template(template)
+        elif kind == _CATALOG and _are_apps_ready():
+            from django.utils.translation import trans_real
 
-                trans_real.translation(what)
+            trans_real.translation(what)
 
 
 def _engines() -> Iterator[tuple[str, Any]]:

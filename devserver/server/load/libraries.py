@@ -23,14 +23,17 @@ from typing import Any, cast
 
 from devserver.messages import OF_LIBRARIES
 from devserver.server.load import incidental
-from devserver.server.load.genuine import exact_text, is_a, module_of, name_of, namespace_of, variables_of
+from devserver.server.load.genuine import home_of, is_a, module_of, name_of, namespace_of, variables_of
 
 _OURS = frozenset({incidental.OURS, "__main__"})
+_OF_A_MODULE = incidental.OF_A_MODULE | {"__doc__", "__file__", "__name__", "__package__", "__path__"}
 _MOST_MEMBERS = 500
 _DEEPEST = 3
 _LONGEST = 500
 _TEXTS = frozenset(map(id, (str, bytes, bool, type(None))))
 _Told = dict[str, object]
+_kept_by: Callable[[object], dict[str, Any]] = cast("Any", logging.Filterer).__dict__["__dict__"].__get__
+"""The attributes of a logger or a handler; a class of the user's might compute them."""
 
 
 def process_state() -> Iterator[tuple[str, object]]:
@@ -72,17 +75,14 @@ def _tell_module(name: str, module: ModuleType, users: Collection[str], told: _T
                     told[f"{name}.{variable}.{attribute}"] = found
 
 
-_OF_A_MODULE = incidental.OF_A_MODULE | {"__doc__", "__file__", "__name__", "__package__", "__path__"}
-
-
 def _users_in(value: object, users: Collection[str], depth: int = 0) -> object:
     """What of the user's it is, or holds; None: nothing."""
-    if is_a(value, type):
-        cls = cast("type", value)
-        return f"class {name_of(cls)}" if module_of(cls) in users else None
-    if type(value) is FunctionType:
-        home = exact_text(dict.get(value.__globals__, "__name__"))
-        return f"function {home}.{value.__code__.co_qualname}" if home in users else None
+    if (home := home_of(value)) is not None:
+        if home not in users:
+            return None
+        if is_a(value, type):
+            return f"class {name_of(cast('type', value))}"
+        return f"function {home}.{cast('FunctionType', value).__code__.co_qualname}"
     if type(value) is MethodType:
         return _users_in(value.__func__, users, depth)
     if depth < _DEEPEST:
@@ -119,9 +119,11 @@ def _loggers() -> Iterator[tuple[str, Any]]:
             yield name, logger
 
 
-def _logger(logger: Any) -> object:
-    handlers = [(name_of(type(one)), one.level, name_of(type(one.formatter))) for one in logger.handlers]
-    return logger.level, logger.propagate, logger.disabled, handlers
+def _logger(logger: object) -> object:
+    held = _kept_by(logger)
+    handlers = [(type(one), _kept_by(one)) for one in tuple(held.get("handlers", ())) if is_a(one, logging.Handler)]
+    told = [(name_of(cls), own.get("level"), name_of(type(own.get("formatter")))) for cls, own in handlers]
+    return held.get("level"), held.get("propagate"), held.get("disabled"), told
 
 
 def _or_none(read: Callable[[], object]) -> object:
