@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from select import POLLIN, POLLOUT, poll
 
-from devserver.messages import MAX_FDS_PER_MESSAGE, Framing, Message, encode, fds_of
+from devserver.messages import MAX_FDS_PER_MESSAGE, Framing, Message, ProtocolError, encode, fds_of
 
 _RECEIVE_BYTES = 1 << 16
 
@@ -100,7 +100,8 @@ class Channel:
         return True
 
     def receive(self) -> list[tuple[Message, list[int]]]:
-        """The messages that are there now, each with its descriptors (the caller owns them). Sets `closed` at end of file.
+        """The messages that are there now, each with its descriptors (the caller owns them). Sets `closed` at end of file, and
+        after something that is no message.
 
         There are fewer descriptors than the message says, the last ones missing, if this process cannot open more.
         """
@@ -123,7 +124,11 @@ class Channel:
             if not data:
                 self.closed = True
                 break
-            messages += self._framing.feed(data)
+            try:
+                messages += self._framing.feed(data)
+            except ProtocolError:  # somebody has written into a descriptor that is not his own
+                self.closed = True
+                break
             if len(data) < _RECEIVE_BYTES and not with_fds:
                 break
         return [(message, self._received_fds.popleft() if fds_of(message) else []) for message in messages]

@@ -142,6 +142,7 @@ class Supervisor:
             on_refreshed=lambda news: self._browsers.refreshed(news.urls, news.number, page=news.page),
             on_load_wanted=self._load_wanted,
             on_rehearsal=self._rehearsal_said,
+            call_later=self._call_later,
         )
         self._tree.listen_on(listener.sockets)
         self._rehearsals = Rehearsals(

@@ -69,6 +69,12 @@ from devserver.supervisor.chain import Chain, CheckpointRecord
 from devserver.supervisor.process import RootProcess, spawn_root
 
 _STACK_BYTES = 1 << 18
+_UNHEARD_S = 1.0
+"""So long after the end of what it says a server that ends has ended."""
+_UNHEARD = (
+    "the app has cut its process off from devserver: does it close or write to descriptors that it has not opened "
+    "(os.closerange, os.close)?"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -142,6 +148,7 @@ class Tree:
         on_refreshed: Callable[[FilesRefreshed], None],
         on_load_wanted: Callable[[ServerRecord, Sequence[str]], None],
         on_rehearsal: Callable[[int, Message | None], None],
+        call_later: Callable[[float, Callable[[], None]], None],
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self._configure = configure
@@ -155,6 +162,7 @@ class Tree:
         self._on_refreshed = on_refreshed
         self._on_load_wanted = on_load_wanted
         self._on_rehearsal = on_rehearsal
+        self._call_later = call_later
         self._noticed: set[str] = set()
         self._on_report = on_report
         self._on_checks = on_checks
@@ -352,6 +360,15 @@ class Tree:
                 self._server_said(server, message, fds)
             else:
                 self._checkpoint_said(root, message)
+        if server is not None and channel.closed:
+            self._call_later(_UNHEARD_S, lambda: self._end_unheard(server.number))
+
+    def _end_unheard(self, number: int) -> None:
+        """Nothing can be asked of it any more, nor would it say that it has loaded."""
+        if (server := self.servers.get(number)) is not None:
+            if not server.rehearses:
+                self._notice(_UNHEARD, True)
+            self.kill(number)
 
     def reap_roots(self) -> None:
         """After SIGCHLD: a root that ended is no more, nor is anything it had below."""

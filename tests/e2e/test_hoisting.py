@@ -308,7 +308,8 @@ def test_the_branch_dies(start: Callable[..., Hoisting]) -> None:
     frozen = [pid for pid in project.server.below() if processes.children(pid)][-1]
     os.kill(frozen, signal.SIGKILL)
     project.server.wait_for(lambda: not alive(frozen), "its end")
-    project.save()
+    project.server.edit("first.py", module("later"))  # told as a change, or as the end of the server that died with it
+    project.server.wait_for_text("later")
     project.hoisted()
 
 

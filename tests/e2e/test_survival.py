@@ -156,6 +156,25 @@ def test_the_page_tells_of_the_deaths(serve: Serve, app: str) -> None:
     server.wait_for_text("one")
 
 
+WRITES_TO_ALL = """
+for fd in range(3, 100):
+    try:
+        os.write(fd, b"nonsense\\n")
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.parametrize("mistake", ["os.closerange(3, 1000)", WRITES_TO_ALL], ids=["closes", "writes"])
+@pytest.mark.either_kind
+def test_descriptors_that_are_not_the_apps(serve: Serve, app: str, mistake: str) -> None:
+    server = serve({"app.py": f"import os\n{mistake}\n{dedent(app)}"}, "app:application", wait=False)
+    server.wait_for_log("the app has cut its process off from devserver")
+    server.edit("app.py", app)
+    server.wait_for_address()
+    server.wait_for_text("one")
+
+
 # --- 4. to 7. what is still going on when a save comes ---
 
 

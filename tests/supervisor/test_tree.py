@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,7 @@ class Grove:
         self.rehearsed: list[tuple[int, Message | None]] = []
         self.noticed: list[str] = []
         self.checked: list[ChecksEnded] = []
+        self.later: list[Callable[[], None]] = []
         ours, theirs = socket_pair()
         self.root = Process(theirs)
         self._processes = [self.root]
@@ -87,6 +88,7 @@ class Grove:
             on_refreshed=self.refreshed.append,
             on_load_wanted=lambda server, paths: self.wanted.append((server.number, paths)),
             on_rehearsal=lambda number, message: self.rehearsed.append((number, message)),
+            call_later=lambda seconds, act: self.later.append(act),
             judge_pin=lambda tried: PinJudged("open" if tried == "123" else "", 3),
             on_report=lambda report, once: None,
             on_checks=self.checked.append,
@@ -143,6 +145,7 @@ class Grove:
         for channel in self.tree.channels():
             channel.close()
         for number in list(self.tree.servers):
+            self.record(number).channel.close()
             self.record(number).stack_file.close()
         for process in self._processes:
             process.close()
@@ -267,6 +270,28 @@ def test_a_checkpoint_that_cannot_be_reached_is_none(grove: Grove) -> None:
     assert record.pid == 12
     grove.tree.kill(1)
     assert [message for message, _fds in grove.root.heard()] == [KillServer(1)]
+
+
+def test_a_server_that_cannot_be_heard_is_ended(grove: Grove) -> None:
+    """It gets its moment: what it says may end because it ends."""
+    server = grove.resume(1)
+    server.channel.close()
+    grove.hear()
+    assert not grove.root.heard()
+    assert not grove.noticed
+    grove.later.pop()()
+    assert [message for message, _fds in grove.root.heard()] == [KillServer(1)]
+    assert "cut its process off" in grove.noticed[0]
+
+
+def test_a_server_that_was_not_heard_any_more_because_it_ended(grove: Grove) -> None:
+    server = grove.resume(1)
+    server.channel.close()
+    grove.hear()
+    grove.says(grove.root, ServerEnded(1, 11, 0))
+    grove.later.pop()()
+    assert not grove.root.heard()
+    assert not grove.noticed
 
 
 def test_a_server_for_which_there_was_no_process(grove: Grove) -> None:
