@@ -89,14 +89,15 @@ class DevServer:
             return self._log.decode(errors="replace")
 
     def wait_for(self, what: Callable[[], T | None], message: str, deadline_s: float = DEADLINE_S) -> T:
-        """Call `what` until it gives something true."""
-        deadline = time.monotonic() + deadline_s
+        """Call `what` until it gives something true; the longer it takes, the less often."""
+        began = time.monotonic()
         while True:
             if value := what():
                 return value
-            if time.monotonic() > deadline:
+            waited_s = time.monotonic() - began
+            if waited_s > deadline_s:
                 pytest.fail(f"waited {deadline_s:g} s for {message}\n--- log of {self.arguments} ---\n{self.log}")
-            time.sleep(0.005)
+            time.sleep(min(0.05, max(0.005, waited_s / 20)))
 
     def wait_for_log(self, pattern: str, *, count: int = 1, deadline_s: float = DEADLINE_S) -> re.Match[str]:
         """Wait until the log matches `pattern`, `count` times; the last match."""

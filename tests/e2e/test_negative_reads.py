@@ -164,7 +164,11 @@ def test_what_the_load_looked_for(serve: Serve, name: str) -> None:
     for act, shown in case.steps:
         ran = chain.ran(lambda act=act: act(chain.server.project))  # type: ignore[misc]
         assert chain.server.wait_for_text(shown).text == f"one second {shown} saved"
-        assert ran in (WITHIN_SECOND if case.imports else (SECOND,)), chain.server.log
+        if case.imports:  # several files change one after another: a load may be overtaken
+            assert ran[-1:] == ["third"], chain.server.log
+            assert set(ran) <= set(SECOND), chain.server.log
+        else:
+            assert ran == SECOND, chain.server.log
     assert chain.save("third", "3") == again("third")  # and the chain is whole again
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -172,7 +173,10 @@ def test_new_folders_are_watched(serve: Serve, app: str) -> None:
 def watched_folders(server: DevServer) -> int:
     """How many inotify watches the supervisor holds, those of installed software aside."""
     infos = Path(f"/proc/{server.process.pid}/fdinfo")
-    watched = [ino for path in infos.iterdir() for ino in re.findall(r"inotify wd:\w+ ino:(\w+)", path.read_text())]
+    watched: list[str] = []
+    for path in infos.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            watched += re.findall(r"inotify wd:\w+ ino:(\w+)", path.read_text())
     installed = {f"{os.stat(folder).st_ino:x}" for folder in installed_folders() if os.path.isdir(folder)}
     return sum(ino not in installed for ino in watched)
 
