@@ -290,6 +290,7 @@ class ServerProcess:
             modules=users_modules(self._recorder.modules()),
             target=app.target,
             integrations=self._applicable,
+            random_numbers=self._freezer.random_numbers(),
             error=error,
         )
         order = stand_by(self._channel, state, self._courtesy.give_way)

@@ -122,6 +122,7 @@ class State:
     modules: Mapping[str, ModuleType]  # the user's
     target: object
     integrations: Sequence[Integration]
+    random_numbers: object = None  # where a sequence has come to that was seeded
     error: str = ""  # the gist of what it raised
 
     def digesters(self, give_way: Callable[[], None]) -> tuple[Digester, ...]:
@@ -132,7 +133,7 @@ class State:
             from devserver.server.load.libraries import library_state, process_state
 
         registries = [registry for one in self.integrations for registry in one.registries(self.target)]
-        around = [*process_state(), *library_state(self.modules.keys())]
+        around = [*process_state(self.random_numbers), *library_state(self.modules.keys())]
         caches = Digester({}, [(OF_CACHES, cached_results(self.modules))], give_way=give_way)
         return Digester(self.modules, [*around, *registries], give_way=give_way), caches
 

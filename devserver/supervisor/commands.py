@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from devserver.report import Report
 from devserver.supervisor.events import Timer
+from devserver.supervisor.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnRoot:
+class SpawnRoot(Record):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class RetireRoot:
+class RetireRoot(Record):
     """The current root gets no more work: it ends when its last server has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Record):
     """Fork `server` from the checkpoint of the branch at `hoisted`, if there is one; else from that of the line at `position`, or
     the deepest before it. A stand-in from the root."""
 
@@ -32,60 +29,51 @@ class Resume:
     inherits: bool = False  # but for that of one that died, with nothing saved since
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOver:
+class TakeOver(Record):
     """The rehearsal is a server from now on."""
 
     server: int
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class LetServe:
+class LetServe(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class LetDrain:
+class LetDrain(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class KillServer:
+class KillServer(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Record):
     server: int
     paths: tuple[str, ...]
     watched: tuple[str, ...] = ()  # of these the app wants to hear
 
 
-@dataclass(frozen=True, slots=True)
-class TellBrowsers:
+class TellBrowsers(Record):
     """What shows less than this generation is old."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(Record):
     timer: Timer
     server: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ReadStack:
+class ReadStack(Record):
     """Ask a hung server for its stack (`status` is None) or make a report of how a dead one ended."""
 
     server: int
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenEditor:
+class OpenEditor(Record):
     path: str
     line: int
     column: int
@@ -108,8 +96,7 @@ class Notice(Enum):
     STOPPING = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Record):
     notice: Notice
     server: int = 0
     report: Report | None = None
@@ -117,8 +104,7 @@ class Tell:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Record):
     code: int
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from devserver.report import Report
+from devserver.supervisor.record import Record
 
 
 class Timer(Enum):
@@ -15,73 +15,62 @@ class Timer(Enum):
     STOP = auto()  # everything has to be gone
 
 
-@dataclass(frozen=True, slots=True)
-class RootStarted:
+class RootStarted(Record):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class RootEnded:
+class RootEnded(Record):
     """The current root is gone, and with it everything below it."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Record):
     server: int
     exclusive: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LoadRaised:
+class LoadRaised(Record):
     server: int
     report: Report
     exclusive: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChecksFailed:
+class ChecksFailed(Record):
     """The framework's checks found something serious, and the server answers with a page about it."""
 
     server: int
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(Record):
     """A server accepts."""
 
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
+class RequestArrived(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class TookExclusive:
+class TookExclusive(Record):
     server: int
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Record):
     server: int
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class StackRead:
+class StackRead(Record):
     """Where a hung load stands, or the last words of a dead server, as a report for a page."""
 
     server: int
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeDecided:
+class ResumeDecided(Record):
     """The planner's word, or a key: load anew from the checkpoint at this position, or from one before it; or, with modules
     hoisted, from the branch at that position, if it reaches so far."""
 
@@ -89,36 +78,30 @@ class ResumeDecided:
     hoisted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RehearsalPreferred:
+class RehearsalPreferred(Record):
     """What was loaded behind the current server differs from it, and is right: it is to serve."""
 
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class RestartDecided:
+class RestartDecided(Record):
     """The planner's word, or a key: load anew in a fresh interpreter."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshDecided:
+class RefreshDecided(Record):
     paths: tuple[str, ...]
     watched: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PromptOpened:
+class PromptOpened(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class PromptClosed:
+class PromptClosed(Record):
     server: int
 
 
-@dataclass(frozen=True, slots=True)
-class EditorAsked:
+class EditorAsked(Record):
     """Somebody clicked at a frame of an error page. Lines and columns are 1-based."""
 
     path: str
@@ -126,14 +109,12 @@ class EditorAsked:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(Record):
     timer: Timer
     server: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(Record):
     """Ctrl-C, SIGTERM, SIGHUP."""
 
 

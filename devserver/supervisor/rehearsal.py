@@ -21,6 +21,7 @@ from typing import assert_never
 from devserver.importgraph import ImportGraph
 from devserver.messages import FIRST_REQUESTS, OF_CACHES, OF_LIBRARIES, HoistLevel
 from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
+from devserver.supervisor.record import Record
 
 MIN_LOAD_MS = 50.0
 """A resume that takes less than this is not worth the work behind it."""
@@ -102,51 +103,43 @@ class State:
 # --- events ---
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Record):
     """A server answers, and nothing happened for a moment; or its load through the branch has failed."""
 
     subject: Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Overtaken:
+class Overtaken(Record):
     """Something new is to be loaded, or the server is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchLost:
+class BranchLost(Record):
     """Nobody can continue from the branch any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class GraphKnown:
+class GraphKnown(Record):
     rehearsal: int
     graph: ImportGraph
 
 
-@dataclass(frozen=True, slots=True)
-class LateImported:
+class LateImported(Record):
     """The first requests of a server have imported these modules of libraries, and built this."""
 
     modules: tuple[str, ...]
     built: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Digested:
+class Digested(Record):
     rehearsal: int
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Record):
     rehearsal: int
     parts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class NotHoistable:
+class NotHoistable(Record):
     """The rehearsal has ended because of this module, or, if it is "", because the process cannot be frozen there."""
 
     rehearsal: int
@@ -154,8 +147,7 @@ class NotHoistable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Record):
     """A rehearsal is gone that nobody has ended."""
 
     rehearsal: int
@@ -175,8 +167,7 @@ class Start(StrEnum):
     BRANCH = "branch"  # from where the server did
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearse:
+class Rehearse(Record):
     rehearsal: int
     start: Start
     files: tuple[str, ...] = ()
@@ -184,29 +175,24 @@ class Rehearse:
     extends_line: bool = False  # its checkpoints take the place of those that the save has ended
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Record):
     rehearsal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Describe:
+class Describe(Record):
     rehearsal: int
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Approve:
+class Approve(Record):
     """The branch may be continued from."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveBranch:
+class LeaveBranch(Record):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Prefer:
+class Prefer(Record):
     """This rehearsal is to serve, in place of the server."""
 
     rehearsal: int
@@ -214,8 +200,7 @@ class Prefer:
     why: str  # a clause, of what is so in another order
 
 
-@dataclass(frozen=True, slots=True)
-class TellExactOnly:
+class TellExactOnly(Record):
     """This file is loaded in the exact order from now on."""
 
     file: str

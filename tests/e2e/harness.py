@@ -97,7 +97,7 @@ class DevServer:
             waited_s = time.monotonic() - began
             if waited_s > deadline_s:
                 pytest.fail(f"waited {deadline_s:g} s for {message}\n--- log of {self.arguments} ---\n{self.log}")
-            time.sleep(min(0.05, max(0.005, waited_s / 20)))
+            time.sleep(min(0.05, max(0.01, waited_s / 20)))
 
     def wait_for_log(self, pattern: str, *, count: int = 1, deadline_s: float = DEADLINE_S) -> re.Match[str]:
         """Wait until the log matches `pattern`, `count` times; the last match."""

@@ -210,6 +210,7 @@ CONFIG = """
         ),
         ("import os; os.environ.setdefault('TITLE', 'first')", "import plugin", "library plugin:plugin.TITLE"),
         ("import logging; logging.basicConfig(level=10)", "import logging; logging.basicConfig()", "logging:(root)"),
+        ("import random; random.seed(1)", "import random; random.seed(2)", "random numbers:sequence"),
     ],
 )
 def test_an_order_that_matters_elsewhere(start: Callable[..., Hoisting], lines: str, asks: str, told: str) -> None:

@@ -141,6 +141,10 @@ class Freezer:
         if self._baseline is not None:
             self._baseline = self._baseline.including(*fds)
 
+    def random_numbers(self) -> object:
+        """Where the sequence has come to that somebody has seeded; None: nobody has."""
+        return self._generator.note() if self._generator is not None else None
+
     # --- how ---
 
     def _freeze(self) -> bool:

@@ -36,13 +36,15 @@ _kept_by: Callable[[object], dict[str, Any]] = cast("Any", logging.Filterer).__d
 """The attributes of a logger or a handler; a class of the user's might compute them."""
 
 
-def process_state() -> Iterator[tuple[str, object]]:
-    """What belongs to the process, each with a name that a person understands."""
+def process_state(random_numbers: object = None) -> Iterator[tuple[str, object]]:
+    """What belongs to the process, each with a name that a person understands. `random_numbers`: the state of the generator, if
+    somebody has seeded it."""
     yield "environment", dict(os.environ)
     yield "sys.path", list(sys.path)
     yield "warnings filters", [repr(one) for one in warnings.filters]
     yield "signal handlers", {str(number): _handler(number) for number in signal.valid_signals()}
     yield "logging", {name: _logger(logger) for name, logger in sorted(_loggers())}
+    yield "random numbers", {"sequence": random_numbers}
     yield "locale", repr(_or_none(lambda: locale.setlocale(locale.LC_ALL)))
     yield "decimal context", repr(decimal.getcontext())
     yield "limits", [sys.getrecursionlimit(), socket.getdefaulttimeout()]
