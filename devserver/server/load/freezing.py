@@ -80,7 +80,7 @@ class Freezer:
         self._baseline = Baseline.take() if self._able else None
         if self._able:
             show_frozen_objects()
-        self._generator = SharedGenerator() if self._able else None
+        self._generator = SharedGenerator() if self._able or resumed.plan.rehearses else None
         self._began = self._looked = time.perf_counter()
         self._ran = 0  # modules, up to the last checkpoint
         self._fork_ms = 0.0

@@ -19,7 +19,7 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -36,11 +36,13 @@ from io import FileIO
 from types import CodeType, ModuleType
 from typing import Protocol
 
+from devserver.server.deferred import is_ours_first
 from devserver.server.load.bytecode import dump_bytecode, load_bytecode
 from devserver.server.load.ownership import is_watched_folder
 from devserver.signatures import ABSENT, sign_content, sign_file, sign_status
 
-_LOADERS = "_get_supported_file_loaders"
+_LOADERS, _FIND = "_get_supported_file_loaders", "find_spec"
+_FindSpec = Callable[[str, Sequence[str] | None, ModuleType | None], ModuleSpec | None]
 
 
 class ImportLog(Protocol):
@@ -70,6 +72,7 @@ class PathHook:
         self._log = log
         self._standard_loaders: Callable[[], Sequence[tuple[object, list[str]]]] | None = None
         self._standard_search: Callable[[str], object] | None = None
+        self._standard_find: object = None
         # Hooks are functions as a rule, and some who look through the list (beartype) read their names.
         self.__name__ = self.__qualname__ = "path_hook_for_WatchedFinder"
 
@@ -78,6 +81,8 @@ class PathHook:
         sys.path_hooks.insert(0, self)
         self._standard_search = PathFinder._path_hooks  # type: ignore[attr-defined]
         PathFinder._path_hooks = staticmethod(self._search_hooks)  # type: ignore[attr-defined]
+        self._standard_find = vars(PathFinder)[_FIND]
+        setattr(PathFinder, _FIND, staticmethod(_not_for_ours(PathFinder.find_spec)))
         self._forget_finders()
         standard = getattr(bootstrap, _LOADERS, None)
         if standard is not None:
@@ -90,6 +95,7 @@ class PathHook:
         if self._standard_search is not None:
             PathFinder._path_hooks = staticmethod(self._standard_search)  # type: ignore[attr-defined]
             self._standard_search = None
+            setattr(PathFinder, _FIND, self._standard_find)
         self._forget_finders()
         if self._standard_loaders is not None:
             setattr(bootstrap, _LOADERS, self._standard_loaders)
@@ -148,6 +154,17 @@ class PathHook:
         for path in list(sys.path_importer_cache):
             if is_watched_folder(path):
                 sys.path_importer_cache.pop(path, None)
+
+
+def _not_for_ours(standard: _FindSpec) -> _FindSpec:
+    """What an import of ours does not find where ours is, it does not look for among the user's files: it might find one. And what
+    it learns about their folders in a frozen process would stay with all who continue, and nobody would be told."""
+
+    @wraps(standard)
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return None if path is None and is_ours_first() else standard(name, path, target)
+
+    return find_spec
 
 
 def _own_loaders(finder: object) -> list[tuple[str, Callable[..., object]]] | None:

@@ -43,7 +43,7 @@ def process_state(random_numbers: object = None) -> Iterator[tuple[str, object]]
     yield "sys.path", list(sys.path)
     yield "warnings filters", [repr(one) for one in warnings.filters]
     yield "signal handlers", {str(number): _handler(number) for number in signal.valid_signals()}
-    yield "logging", {name: _logger(logger) for name, logger in sorted(_loggers())}
+    yield "logging", {name: told for name, logger in sorted(_loggers()) if (told := _logger(logger)) != _AS_MADE}
     yield "random numbers", {"sequence": random_numbers}
     yield "locale", repr(_or_none(lambda: locale.setlocale(locale.LC_ALL)))
     yield "decimal context", repr(decimal.getcontext())
@@ -119,6 +119,10 @@ def _loggers() -> Iterator[tuple[str, Any]]:
     for name, logger in tuple(logging.root.manager.loggerDict.items()):
         if is_a(logger, logging.Logger):
             yield name, logger
+
+
+_AS_MADE: object = (logging.NOTSET, True, False, [])
+"""A logger that nobody has configured; libraries have many."""
 
 
 def _logger(logger: object) -> object:

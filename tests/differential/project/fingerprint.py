@@ -61,8 +61,11 @@ class _Describer:
 
     def module(self, module: types.ModuleType) -> object:
         names = vars(module)
-        if UNORDERED:  # packages get the names of what is in them as it is imported
+        if UNORDERED:
             names = dict(sorted(names.items()))
+        # Packages get the names of what is in them as it is imported: last, and sorted.
+        within = {name for name in names if f"{module.__name__}.{name}" in sys.modules}
+        names = {**{name: names[name] for name in names if name not in within}, **{n: names[n] for n in sorted(within)}}
         described = {name: self.value(value) for name, value in list(names.items()) if not name.startswith("__")}
         described |= {
             name: list(names[name]) if name == "__path__" else names[name] for name in _DUNDERS if name in names

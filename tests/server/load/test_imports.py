@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from devserver.server.deferred import ours_first
 from devserver.server.load.imports import PathHook, WatchedFinder, WatchedLoader, forget_listings
 from devserver.signatures import ABSENT, MAX_HASHED, sign_content, sign_file, sign_module
 
@@ -433,6 +434,25 @@ def test_removed_without_a_trace(app: Path, log: Log) -> None:
     spec = importlib.util.spec_from_file_location("x", str(app / "x.py"))
     assert spec is not None
     assert type(spec.loader) is importlib.machinery.SourceFileLoader
+
+
+def test_an_import_of_ours_does_not_look_among_the_users_files(log: Log, hook: PathHook, app: Path) -> None:
+    (app / "of_the_user.py").write_text("")
+    absent = str(app / "absent")
+    sys.path.insert(0, absent)
+    try:
+        with ours_first():
+            assert importlib.util.find_spec("of_the_user") is None
+            with pytest.raises(ModuleNotFoundError):
+                importlib.import_module("of_the_user")
+        assert absent not in sys.path_importer_cache
+        assert not log.absent
+        assert not log.found_in(app)
+        importlib.import_module("of_the_user")
+        assert log.absent == [absent]
+    finally:
+        sys.path.remove(absent)
+        sys.path_importer_cache.pop(absent, None)
 
 
 def test_a_search_is_announced_before_it_and_finds_what_is_there_then(log: Log, hook: PathHook, app: Path) -> None:
