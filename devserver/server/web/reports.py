@@ -44,20 +44,21 @@ def make_report(
     with ours_first():
         from devserver.server.web import request_facts, tracebacks
 
-        request = None if scope is None else request_facts.request_facts(scope, brought.body, brought.session)
-        has_page = occasion in _HAS_PAGE or brought.media_type == "text/html"
-        examined = tracebacks.examine(
-            error,
-            occasion,
-            request=request,
-            user_roots=user_roots,
-            versions=versions,
-            target=target,
-            with_variables=has_page or brought.media_type == "application/json",
-        )
-        if has_page and scope is not None:
-            tables = (*request_facts.queries_sheet(brought.queries), *(_of_the_app(sheets) if sheets else ()))
-            examined.report = dataclasses.replace(examined.report, sheets=tables)
+    # From here on the user's code runs too, which imports as ever.
+    request = None if scope is None else request_facts.request_facts(scope, brought.body, brought.session)
+    has_page = occasion in _HAS_PAGE or brought.media_type == "text/html"
+    examined = tracebacks.examine(
+        error,
+        occasion,
+        request=request,
+        user_roots=user_roots,
+        versions=versions,
+        target=target,
+        with_variables=has_page or brought.media_type == "application/json",
+    )
+    if has_page and scope is not None:
+        tables = (*request_facts.queries_sheet(brought.queries), *(_of_the_app(sheets) if sheets else ()))
+        examined.report = dataclasses.replace(examined.report, sheets=tables)
     if detail:
         examined.report = dataclasses.replace(examined.report, detail=detail)
     if has_page:
