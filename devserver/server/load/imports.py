@@ -84,6 +84,9 @@ class PathHook:
         self._standard_find = vars(PathFinder)[_FIND]
         setattr(PathFinder, _FIND, staticmethod(_not_for_ours(PathFinder.find_spec)))
         self._forget_finders()
+        for path in sys.path:  # imports of ours may be the first to ask, and nobody is told of those
+            if is_watched_folder(path):
+                self._is_there(path)
         standard = getattr(bootstrap, _LOADERS, None)
         if standard is not None:
             self._standard_loaders = standard
@@ -105,14 +108,17 @@ class PathHook:
         """The finder for a folder of the user's. Raises ImportError for all else: the next hook is asked then."""
         if not is_watched_folder(path):
             raise ImportError("not a folder of the user's", path=path)
+        if not self._is_there(path):
+            raise ImportError("only directories are supported", path=path)
+        self._log.watch_folder(os.path.abspath(path))
+        return WatchedFinder(path, self._log, self._registered_loaders(path))
+
+    def _is_there(self, path: str) -> bool:
         folder = os.path.abspath(path)
         found = sign_file(folder)
-        if found != "d":
-            if found == ABSENT and not path.endswith(".zip"):
-                self._log.record_absent(folder)
-            raise ImportError("only directories are supported", path=path)
-        self._log.watch_folder(folder)
-        return WatchedFinder(path, self._log, self._registered_loaders(path))
+        if found == ABSENT and not path.endswith(".zip"):
+            self._log.record_absent(folder)
+        return found == "d"
 
     def _registered_loaders(self, path: str) -> list[tuple[str, Callable[..., object]]] | None:
         """The suffixes and loaders of the hook that would be asked for this folder without ours; None if that is the standard one.

@@ -436,6 +436,18 @@ def test_removed_without_a_trace(app: Path, log: Log) -> None:
     assert type(spec.loader) is importlib.machinery.SourceFileLoader
 
 
+def test_folders_that_are_not_there_yet_are_told_at_once(log: Log, app: Path) -> None:
+    absent = str(app / "later")
+    sys.path.append(absent)
+    hook = PathHook(log)
+    try:
+        hook.install()
+        assert log.absent == [absent]
+    finally:
+        hook.remove()
+        sys.path.remove(absent)
+
+
 def test_an_import_of_ours_does_not_look_among_the_users_files(log: Log, hook: PathHook, app: Path) -> None:
     (app / "of_the_user.py").write_text("")
     absent = str(app / "absent")
