@@ -246,8 +246,8 @@ def _joined(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 def _settled(state: State, subject: Subject) -> Step:
     state, commands = _rest(state, keep_branch=state.approved)
-    is_worth = subject.hoisted or (subject.load_ms >= MIN_LOAD_MS and not subject.error and not state.gave_up)
-    if not is_worth or not _hoistable(state, subject):
+    is_worth = subject.load_ms >= MIN_LOAD_MS and not subject.error and not state.gave_up and _hoistable(state, subject)
+    if not subject.hoisted and not is_worth:  # what was hoisted is always compared
         return state, commands
     state = replace(state, subject=subject, stage=Stage.EXACT)
     state, number = _next(state)
@@ -325,6 +325,8 @@ def _make_branch(state: State) -> Step:
     subject = state.subject
     assert subject is not None
     files = _hoistable(state, subject)
+    if not files:
+        return _rest(state, keep_branch=state.approved)
     # A gain that lies near the least is not the same twice.
     as_before = (_levels(state, state.files, min_gain_ms=gain) for gain in (MIN_GAIN_MS, MIN_GAIN_MS / 2))
     if files[0] in state.files and state.levels in as_before and state.early() == state.built_early:
