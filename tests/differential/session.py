@@ -27,6 +27,7 @@ from tests.differential.edits import Editor
 from tests.differential.fresh import HASH_SEED, FreshSide
 from tests.differential.model import TARGET, Project, assets, random_project
 from tests.differential.operations import Step, Write, told
+from tests.e2e import telling
 from tests.e2e.harness import DevServer
 
 DEADLINE_S = 10.0
@@ -35,7 +36,6 @@ _COPY_AGAIN_S = 0.7
 _ASK_AGAIN_S = 0.003
 _HOISTED = re.compile(r"hoisted, order checked\)")
 _PUT_RIGHT = re.compile(r" loaded in the exact order: ")
-_REHEARSED = re.compile(r"^~ (.*)$|^.* (?:changed|ended|asked for a restart|exact order): (?!refreshed)", re.MULTILINE)
 _CHANGE_LINE = re.compile(r"(?:changed|ended|asked for a restart): (restarted|resumed|failed to load|refreshed)")
 
 
@@ -100,7 +100,7 @@ class Way:
     def command(self) -> list[str]:
         options = [TARGET, "--no-access-log", "--port", "0", *self.arguments]
         if self.eager:
-            return [sys.executable, str(Path(__file__).with_name("eager.py")), "run", *options]
+            return telling.command(*options, all_that_can_be=True)
         return [sys.executable, "-m", "devserver", "run", *options]
 
 
@@ -230,11 +230,7 @@ class _Session:
         server = self._server
         assert server is not None
 
-        def is_idle() -> bool:
-            last = list(_REHEARSED.finditer(server.log))[-1]
-            return last[1] == "idle"
-
-        server.wait_for(is_idle, "an end of what is done behind the server")
+        server.wait_for(lambda: telling.is_idle(server.log), "an end of what is done behind the server")
 
     def _stays(self, step: Step, state: State) -> bool:
         found = self._ask()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from textwrap import dedent
 
+from tests.e2e import telling
 from tests.e2e.harness import DevServer
 
 WEIGHT = "import time; time.sleep(0.06)\n"
@@ -22,9 +23,12 @@ def module(text: str, *lines: str) -> str:
 class Hoisting:
     """A served project, and the module in it that is saved: `first.py`, or another with a text of its own."""
 
-    def __init__(self, server: DevServer, file: str = "first.py", write: Callable[..., str] = module) -> None:
-        """`write`: the module, given the text that an answer has to show, and more lines."""
+    def __init__(
+        self, server: DevServer, file: str = "first.py", write: Callable[..., str] = module, *, tells: bool = False
+    ) -> None:
+        """`write`: the module, given the text that an answer has to show, and more lines. `tells`: by `telling.py`."""
         self.server = server
+        self._tells = tells
         self._file = file
         self._write = write
         self._count = itertools.count(1)
@@ -42,7 +46,11 @@ class Hoisting:
         return self.server.wait_for(lambda: self.lines()[before:], "a change line")[0]
 
     def still(self, still_s: float = STILL_S) -> None:
-        """Wait until nothing begins or ends below the command for so long."""
+        """Wait for the end of what is done behind the server: until it says so, or nothing begins or ends for so long."""
+        what = "an end of what happens behind the server"
+        if self._tells:
+            self.server.wait_for(lambda: telling.is_idle(self.server.log), what)
+            return
         last, since = None, time.monotonic()
 
         def is_still() -> bool:
@@ -51,7 +59,7 @@ class Hoisting:
                 last, since = now, time.monotonic()
             return time.monotonic() - since > still_s
 
-        self.server.wait_for(is_still, "an end of what happens behind the server")
+        self.server.wait_for(is_still, what)
 
     def hoisted(self, *lines: str) -> str:
         """Save until a save finds all but the module and what depends on it loaded; the change line.

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from devserver import processes
+from tests.e2e import telling
 from tests.e2e.chained import needs_checkpoints
 from tests.e2e.harness import DEADLINE_S, Serve, alive
 from tests.e2e.hoisting import STILL_S, Hoisting, module
@@ -57,14 +58,17 @@ APPS = {"wsgi": WSGI_APP, "asgi": ASGI_APP}
 
 @pytest.fixture
 def start(serve: Serve, kind: str) -> Callable[..., Hoisting]:
-    def start(files: Mapping[str, str] | None = None, *options: str) -> Hoisting:
+    def start(files: Mapping[str, str] | None = None, *options: str, tells: bool = True) -> Hoisting:
+        """`tells`: what is done behind the server is begun at once, and its end is told."""
         sources = {
             "app.py": APPS[kind],
             "registry.py": "NAMES = []\n",
             **{f"{name}.py": module(name) for name in ("first", "second", "third")},
             **(files or {}),
         }
-        return Hoisting(serve(sources, "app:application", "--no-access-log", *options))
+        arguments = "app:application", "--no-access-log", *options
+        command = telling.command(*arguments, "--port", "0") if tells else ()
+        return Hoisting(serve(sources, *arguments, command=command), tells=tells)
 
     return start
 
@@ -83,7 +87,7 @@ def test_a_save_runs_the_file_and_what_depends_on_it(start: Callable[..., Hoisti
 
 
 def test_without(start: Callable[..., Hoisting]) -> None:
-    project = start(None, "--no-hoist")
+    project = start(None, "--no-hoist", tells=False)
     project.save()
     project.save()
     below = project.server.below()
@@ -135,7 +139,7 @@ def test_an_order_that_matters_is_never_changed(start: Callable[..., Hoisting]) 
 
 
 def test_an_order_that_begins_to_matter_is_put_right(start: Callable[..., Hoisting], kind: str) -> None:
-    project = start({"second.py": module("second", REGISTERS)})
+    project = start({"second.py": module("second", REGISTERS)}, tells=False)
     project.hoisted()
     if kind == "asgi":
         code = asyncio.run(close_code(project, lambda: project.save(REGISTERS)))
@@ -248,11 +252,11 @@ def test_a_file_that_each_load_writes_and_reads(start: Callable[..., Hoisting], 
         "OLD = open('app.pid').read() if os.path.exists('app.pid') else ''",
         f"open('app.pid', 'w').write({what})",
     )
-    project = start({"third.py": module("third", *lines)})
+    project = start({"third.py": module("third", *lines)}, tells=False)
     for _ in range(3):
         project.save()
         project.still(2 * STILL_S)
-    assert "app.pid" not in project.server.log
+    assert "app.pid" not in project.server.log, project.server.log
     assert len(project.lines()) == 3
 
 
@@ -282,7 +286,7 @@ def test_a_hidden_lock_is_asked_for_once(start: Callable[..., Hoisting]) -> None
 
 
 def test_a_save_ends_what_is_done_behind(start: Callable[..., Hoisting], kind: str) -> None:
-    project = start({"third.py": module("third", "time.sleep(1)")})
+    project = start({"third.py": module("third", "time.sleep(1)")}, tells=False)
     project.save()
     below = project.server.below()
     project.server.wait_for(lambda: len(project.server.below()) > len(below), "a rehearsal")
@@ -292,7 +296,7 @@ def test_a_save_ends_what_is_done_behind(start: Callable[..., Hoisting], kind: s
 
 
 def test_nothing_is_left_of_it(start: Callable[..., Hoisting]) -> None:
-    project = start({"third.py": module("third", "time.sleep(1)")})
+    project = start({"third.py": module("third", "time.sleep(1)")}, tells=False)
     project.save()
     below = project.server.below()
     project.server.wait_for(lambda: len(project.server.below()) > len(below), "a rehearsal")
@@ -316,7 +320,7 @@ def test_the_branch_dies(start: Callable[..., Hoisting]) -> None:
 
 def test_a_prompt_in_a_load_behind_asks_nobody(start: Callable[..., Hoisting]) -> None:
     unheard = "import os; os.readlink('/proc/self/fd/1') == os.devnull and breakpoint()"
-    project = start({"third.py": module("third", unheard)})
+    project = start({"third.py": module("third", unheard)}, tells=False)
     folder = project.server.project
     project.server.stop()
     with TerminalServer(folder, "app:application", "--no-access-log") as server:
