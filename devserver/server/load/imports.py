@@ -167,8 +167,10 @@ def _not_for_ours(standard: _FindSpec) -> _FindSpec:
     it learns about their folders in a frozen process would stay with all who continue, and nobody would be told."""
 
     @wraps(standard)
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        return None if path is None and is_ours_first() else standard(name, path, target)
+    def find_spec(
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return None if path is None and is_ours_first() else standard(fullname, path, target)
 
     return find_spec
 

@@ -424,12 +424,14 @@ class TestLocations:
 
 def test_removed_without_a_trace(app: Path, log: Log) -> None:
     hooks, meta_path = list(sys.path_hooks), list(sys.meta_path)
+    standard = vars(importlib.machinery.PathFinder)["find_spec"]
     hook = PathHook(log)
     hook.install()
     assert sys.meta_path == meta_path
     assert isinstance(pkgutil.get_importer(str(app)), WatchedFinder)
     hook.remove()
     assert sys.path_hooks == hooks
+    assert vars(importlib.machinery.PathFinder)["find_spec"] is standard
     assert type(pkgutil.get_importer(str(app))) is importlib.machinery.FileFinder
     spec = importlib.util.spec_from_file_location("x", str(app / "x.py"))
     assert spec is not None
