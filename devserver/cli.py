@@ -1,4 +1,4 @@
-"""The command `devserver`: argv, environment and pyproject.toml → Options → supervisor; the only `sys.exit`.
+"""The command `devserver`: argv, environment and pyproject.toml → Options → supervisor; its exit status.
 
 Runs in the process that becomes the supervisor. Rules that hold: the root is spawned before click or anything else that is
 slow is imported, and is given up again if the command line turns out to be wrong; every error that a person is meant
@@ -7,6 +7,8 @@ to read looks the same, click's included.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Run the command of `sys.argv` and exit with its status."""
+    gc.disable()  # nothing that is imported becomes garbage
     _open_closed_streams()
-    sys.exit(execute(sys.argv))
+    _exit(execute(sys.argv))
 
 
 def refuse_platform(platform: str) -> None:
@@ -95,6 +98,18 @@ def execute(
         raise
     _abandon(root)
     return status
+
+
+def _exit(status: int) -> NoReturn:
+    """End as the interpreter does, but leave its modules and objects to the kernel: to take them apart one by one would be most of
+    the wait from Ctrl-C to the prompt."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads any more
+            pass
+    os._exit(status)
 
 
 def _open_closed_streams() -> None:
@@ -172,4 +187,6 @@ def _spawn_root() -> RootProcess:
 def _serve(options: Options, target: Target, argv: Sequence[str], root: RootProcess) -> int:
     from devserver.supervisor.loop import run
 
+    gc.freeze()
+    gc.enable()
     return run(options, target, argv, root)
