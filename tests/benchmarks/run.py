@@ -78,7 +78,10 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 1
     if "browser" in wanted and not measure_browser.is_available():
-        print("bench: Chromium is missing (Debian: apt-get install chromium), or leave out browser", file=sys.stderr)
+        print(
+            "bench: Chromium is missing (Debian: apt-get install chromium-headless-shell), or leave out browser",
+            file=sys.stderr,
+        )
         return 1
     # Servers are ended by context managers: a SIGTERM must unwind them like Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
