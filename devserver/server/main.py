@@ -64,6 +64,7 @@ from devserver.server.integration import (
     files_changed,
     integrate,
 )
+from devserver.server.load import collector
 from devserver.server.load.chain import Resumed
 from devserver.server.load.exclusive import exclusive_resources
 from devserver.server.load.freezing import Freezer
@@ -180,9 +181,11 @@ class ServerProcess:
     def run(self) -> NoReturn:
         """Load, serve until told to end, end."""
         self._prepare_process()
+        collector.begin_load()
         app = self._page_app(self._stand_in) if self._stand_in is not None else self._load()
         if self._plan.rehearses:
             self._stand_by(app)
+        collector.end_load()
         loop = choose_event_loop()
         try:
             asyncio.set_event_loop(loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import re
 from contextlib import closing
@@ -302,3 +303,48 @@ def test_a_large_file_needs_no_memory(serve: Serve, app: str) -> None:
             received += count
     assert received == size
     assert server.server_pid() - before < 64 * 1024
+
+
+# --- the garbage collector ---
+
+
+def test_the_collector_comes_as_often_as_without_us(serve: Serve) -> None:
+    view = """
+        import gc
+
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [repr((gc.isenabled(), *gc.get_threshold())).encode()]
+    """
+    server = serve({"app.py": view}, "app:application")
+    assert server.get("/").text == repr((gc.isenabled(), *gc.get_threshold()))
+    server.edit("app.py", dedent(view) + "gc.set_threshold(5000, 20)\n")
+    server.wait_for_text("(True, 5000, 20, 10)")
+
+
+def test_what_was_garbage_in_the_load_is_nowhere_to_be_met(serve: Serve) -> None:
+    """`@dataclass(slots=True)` makes each class twice, and the first stands among the subclasses until it is collected."""
+    child = """
+        from dataclasses import dataclass
+        from base import Base
+
+        @dataclass(slots=True)
+        class Child(Base):
+            number: int
+    """
+    view = """
+        import time, base, {names}
+        time.sleep(0.1)
+        import last
+
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [f"{{len(base.Base.__subclasses__())}} classes, TEXT".encode()]
+    """
+    names = [f"child{number}" for number in range(5)]
+    files = {f"{name}.py": child for name in names} | {"base.py": "class Base: pass", "last.py": ""}
+    source = dedent(view).format(names=", ".join(names))
+    server = serve(files | {"app.py": source}, "app:application")
+    server.edit("last.py", "1")
+    server.edit("app.py", source.replace("TEXT", "two"))
+    server.wait_for_text("5 classes, two")

@@ -18,7 +18,7 @@ from devserver.server.deferred import preload
 from devserver.server.integration import Integration, files_changed
 from devserver.server.load.barriers import Baseline, find_barriers, why_not_freeze
 from devserver.server.load.chain import Resumed, flush_output, freeze
-from devserver.server.load.collector import show_frozen_objects
+from devserver.server.load.collector import collect_new, show_frozen_objects
 from devserver.server.load.hoisting import Hoister, HoistError
 from devserver.server.load.imports import forget_listings
 from devserver.server.load.logfiles import AppendedFiles
@@ -152,6 +152,7 @@ class Freezer:
         assert self._baseline is not None
         assert self._generator is not None
         self._looked = began = time.perf_counter()
+        collect_new()  # before the barriers: it may close what is in the way
         barriers = self._barriers()
         self.barrier = barriers[0] if barriers else ""
         if barriers:
