@@ -10,11 +10,12 @@ import io
 import os
 import select
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from devserver.errors import UsageError
 from devserver.options import OPTIONS, ColorChoice, Option, Options
+from devserver.record import Record
 from devserver.values import UnreadableError, Value
 
 TABLE = "devserver"  # [tool.devserver]
@@ -30,8 +31,7 @@ class Origin(StrEnum):
     PYPROJECT = "pyproject.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Record):
     """The options, and where each that is not a default was written."""
 
     options: Options

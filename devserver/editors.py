@@ -13,7 +13,8 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from devserver.record import Record
 
 OFF = "none"
 """The value of `Options.editor` that turns it off."""
@@ -28,8 +29,7 @@ _EMACS_IN_TERMINAL = {"-nw", "--no-window-system", "-t", "--tty"}
 _SELECTOR = re.compile(r"-Didea\.paths\.selector=([A-Za-z]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Editor:
+class Editor(Record):
     """One that is known. Words in braces in `arguments` stand for the place."""
 
     name: str
@@ -109,15 +109,13 @@ _BY_WORD = {word: editor for editor in reversed(EDITORS) for word in (editor.nam
 _APPLICATIONS = ("/Applications", os.path.expanduser("~/Applications"))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Record):
     path: str  # absolute
     line: int = 1
     column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Record):
     """What the choice depends on beside the option."""
 
     environ: Mapping[str, str]
@@ -125,24 +123,21 @@ class Surroundings:
     which: Callable[[str], str | None]  # as shutil.which
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """Run `argv`."""
 
     editor: str
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsTerminal:
+class NeedsTerminal(Record):
     """A person has to run `command`, a line for a shell: the terminal is taken."""
 
     editor: str
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Record):
     reason: str
 
 
@@ -185,8 +180,7 @@ def expand(arguments: Sequence[str], place: Place) -> tuple[str, ...]:
 # --- the choice ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Record):
     """How an editor is called: `words` as they are, then `arguments` with the place filled in."""
 
     name: str

@@ -8,9 +8,10 @@ of a line, joined, are its text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from devserver.record import Record
 
 _TEMPLATES = (".html", ".htm", ".djhtml", ".jinja", ".jinja2", ".j2", ".txt", ".xml")
 
@@ -32,8 +33,7 @@ class Lexer(Protocol):
     def get_tokens(self, text: str) -> Iterable[tuple[object, str]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Record):
     ink: Ink
     text: str
 

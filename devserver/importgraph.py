@@ -8,8 +8,9 @@ import. Libraries' modules are in it as well: a way may lead through them, and t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from devserver.record import Record
 
 
 class Run(NamedTuple):
@@ -20,8 +21,7 @@ class Run(NamedTuple):
     ms: float  # until the next one began
 
 
-@dataclass(frozen=True, slots=True)
-class ImportGraph:
+class ImportGraph(Record):
     """The modules in the order in which they began to run. All tuples have their length."""
 
     names: tuple[str, ...] = ()

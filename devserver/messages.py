@@ -23,6 +23,7 @@ from typing import NamedTuple
 from devserver.importgraph import ImportGraph
 from devserver.options import Options
 from devserver.readset import Read
+from devserver.record import Record
 from devserver.report import Report
 from devserver.target import Target
 from devserver.terminal import PLAIN, Style
@@ -482,8 +483,12 @@ _names: dict[type, tuple[str, ...]] = {}
 
 def _field_names(cls: type) -> tuple[str, ...]:
     if cls not in _names:
-        fields = getattr(cls, "_fields", None)  # a message; all else is a dataclass
-        _names[cls] = tuple(field.name for field in dataclasses.fields(cls)) if fields is None else fields
+        if issubclass(cls, Record):
+            _names[cls] = cls.__match_args__
+        elif dataclasses.is_dataclass(cls):
+            _names[cls] = tuple(field.name for field in dataclasses.fields(cls))
+        else:
+            _names[cls] = typing.cast("tuple[str, ...]", vars(cls)["_fields"])
     return _names[cls]
 
 
@@ -491,9 +496,11 @@ def _field_names(cls: type) -> tuple[str, ...]:
 def _reader(hint: Hashable) -> Callable[[typing.Any], object]:
     """A function that turns what json.loads gave into a value of the annotated type."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or hasattr(hint, "_fields")):
+    if isinstance(hint, type) and (
+        dataclasses.is_dataclass(hint) or issubclass(hint, Record) or hasattr(hint, "_fields")
+    ):
         hints: dict[str, Hashable] = typing.get_type_hints(hint)
-        readers = {name: _reader(hints[name]) for name in hints}
+        readers = {name: _reader(hints[name]) for name in _field_names(hint)}
         cls: type = hint
 
         def read_fields(data: dict[str, typing.Any]) -> object:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from devserver import values
+from devserver.record import Record
 from devserver.values import Reader
 
 
@@ -215,8 +216,7 @@ class Options:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Record):
     """How one field of `Options` is asked for."""
 
     name: str  # of the field

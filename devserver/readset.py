@@ -13,9 +13,9 @@ import posixpath
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
+from devserver.record import Record
 from devserver.signatures import (
     ABSENT,
     MODULE_SUFFIXES,
@@ -83,8 +83,7 @@ _ASPECTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Record):
     """One path that was read, with its signature then."""
 
     kind: ReadKind
@@ -101,8 +100,7 @@ class ChangeKind(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record):
     """One path and what became of it."""
 
     path: str  # as it was read

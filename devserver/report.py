@@ -8,8 +8,9 @@ its own medium), sizes are bounded by whoever makes one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from devserver.record import Record
 
 
 class Occasion(StrEnum):
@@ -34,20 +35,17 @@ def type_name(cls: type) -> str:
     return cls.__qualname__ if cls.__module__ in {"builtins", "__main__"} else f"{cls.__module__}.{cls.__qualname__}"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLine:
+class SourceLine(Record):
     number: int  # 1-based
     text: str  # without the line end
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Record):
     name: str
     value: str  # a safe repr, limited in size; secrets hidden
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Record):
     """One frame, outermost first within an `ErrorInfo`. Columns are 0-based, in characters of the line (co_positions)."""
 
     path: str  # absolute file name, or "<frozen …>", "<string>"
@@ -77,8 +75,7 @@ class Frame:
         return (start, end) if start < end else (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
+class ErrorInfo(Record):
     """One exception of the chain."""
 
     type_name: str  # qualified, `builtins.` left out; "" for what is no exception (DEATH, HANG and others)
@@ -102,8 +99,7 @@ class ErrorInfo:
         return next((value for key, value in self.facts if key == name), "")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(Record):
     method: str
     url: str
     http_version: str
@@ -116,24 +112,21 @@ class RequestFacts:
     session: tuple[tuple[str, str], ...] = ()  # where the framework offers one
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Record):
     """A table of what else is known: of the app, of what the request did."""
 
     title: str
     rows: tuple[tuple[str, str], ...]  # name and value; secrets hidden
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Record):
     """What a beginner should do next; from `hints.py`."""
 
     text: str
     command: str = ""  # one line to paste into a shell, if there is one
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Record):
     """An error, whole."""
 
     occasion: Occasion

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
 from devserver.errors import DevServerError
+from devserver.record import Record
 
 
 class Paint(StrEnum):
@@ -31,8 +31,7 @@ class Paint(StrEnum):
     ACCENT = "35"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Record):
     """What the reader's terminal can do."""
 
     color: bool = False
@@ -53,8 +52,7 @@ class Style:
 PLAIN = Style()
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
+class Banner(Record):
     """What is known when the first server is ready."""
 
     version: str

@@ -12,9 +12,9 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from devserver.highlight import Ink, highlighted
+from devserver.record import replace
 from devserver.report import LINKS, Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 from devserver.source import packages_of
 from devserver.terminal import PLAIN, Paint, Style, escape_control

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from devserver import hints
 from devserver.hints import HINTS, MAX_ADVICE, Environment, Surroundings, advise
 from devserver.hints.case import Case, Hint
+from devserver.record import replace
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 
 ROOT = "/project"

@@ -27,6 +27,7 @@ from devserver.messages import (
     fds_of,
 )
 from devserver.options import Options
+from devserver.record import Record
 from devserver.report import ErrorInfo, Frame, Local, Occasion, Report, SourceLine
 from devserver.target import Target
 
@@ -38,16 +39,28 @@ st.register_type_strategy(str, TEXT)
 st.register_type_strategy(float, st.floats(allow_nan=False))
 
 
+_R = typing.TypeVar("_R", bound=Record)
+
+
+def records(cls: type[_R], **given: st.SearchStrategy[object]) -> st.SearchStrategy[_R]:
+    """What has no default is made by its annotation."""
+    hints = {name: hint for name, hint in typing.get_type_hints(cls).items() if not hasattr(cls, name)}
+    return st.builds(cls, **{name: st.from_type(hint) for name, hint in hints.items()} | given)
+
+
+def pairs(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(strategy, max_size=2).map(tuple)
+
+
 def reports() -> st.SearchStrategy[Report]:
-    source = st.builds(SourceLine)
-    frames = st.builds(
-        Frame, source=st.lists(source, max_size=2).map(tuple), locals=st.lists(st.builds(Local), max_size=2).map(tuple)
-    )
-    errors = st.builds(ErrorInfo, frames=st.lists(frames, max_size=2).map(tuple))
-    return st.builds(Report, errors=st.lists(errors, max_size=2).map(tuple))
+    frames = records(Frame, source=pairs(records(SourceLine)), locals=pairs(records(Local)))
+    return records(Report, errors=pairs(records(ErrorInfo, frames=pairs(frames))))
 
 
-st.register_type_strategy(Report, reports())
+for record in Record.__subclasses__():
+    st.register_type_strategy(record, reports() if record is Report else records)
+
+
 MESSAGES = st.one_of([st.builds(cls) for cls in EVERY])
 
 

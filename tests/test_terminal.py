@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from devserver import terminal
 from devserver.errors import DevServerError
+from devserver.record import replace
 from devserver.terminal import (
     PLAIN,
     Banner,
@@ -106,7 +106,7 @@ def test_banner() -> None:
 
 def test_who_knows_that_it_is_for_development_need_not_be_told() -> None:
     lines = banner(FACTS).splitlines()
-    assert banner(dataclasses.replace(FACTS, warns=False)).splitlines() == [
+    assert banner(replace(FACTS, warns=False)).splitlines() == [
         line for line in lines if "not for production" not in line
     ]
 

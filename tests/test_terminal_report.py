@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import re
 import signal
 import unicodedata
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devserver.lastwords import report_from_death
+from devserver.record import replace
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, SourceLine
 from devserver.terminal import PLAIN, Style
 from devserver.terminal_report import MAX_ERRORS, report_text
@@ -54,7 +54,7 @@ def test_message_frames_libraries_and_advice_in_order() -> None:
     library = frame("lib()", 1, own=False, path="django/core/handlers.py")
     inner = frame("def inner():\n    raise ValueError('no')\n", 2, (4, 26))
     other = frame("lib()", 1, own=False, path="asgiref/sync.py")
-    whole = dataclasses.replace(
+    whole = replace(
         report(library, outer, other, library, inner, advice=(Advice("Say yes.", "yes | head"),)),
         detail="while GET / was answered",
     )
@@ -98,7 +98,7 @@ def test_without_columns_only_the_line_is_marked() -> None:
 
 
 def test_statements_of_several_lines_are_marked_from_the_first_character() -> None:
-    one = dataclasses.replace(frame("call(\n    1,\n)", 1, (0, 1)), end_line=3)
+    one = replace(frame("call(\n    1,\n)", 1, (0, 1)), end_line=3)
     rows = [row.partition("│ ")[2] for row in shown(one).splitlines()[3:]]
     assert rows == ["call(", "^^^^^", "    1,", "    ^^", ")", "^"]
 
@@ -115,7 +115,7 @@ def test_long_lines_are_cut_around_the_marks() -> None:
 
 def test_recursion_is_counted() -> None:
     same = frame("f()", 1, (0, 3))
-    text = shown(frame("main()", 1, path="main.py"), *[same] * 20, dataclasses.replace(same, skipped=400), same)
+    text = shown(frame("main()", 1, path="main.py"), *[same] * 20, replace(same, skipped=400), same)
     assert text.count("polls/views.py:1") == 1
     assert "called from main.py:1" in text
     assert "421 of the same in a recursion" in text
@@ -204,7 +204,7 @@ def test_many_errors_are_cut() -> None:
 
 def test_a_syntax_error() -> None:
     code = "def index(request)\n    return None\n"
-    place = dataclasses.replace(frame(code, 1, (18, 19)), function="", end_line=None)
+    place = replace(frame(code, 1, (18, 19)), function="", end_line=None)
     library = frame("load()", 1, own=False, path="importlib/__init__.py")
     error = ErrorInfo("SyntaxError", "expected ':'", (library, place))
     advice = (Advice("A colon is missing at the end of this line."),)
@@ -281,7 +281,7 @@ def test_a_death_by_signal() -> None:
 
 
 def test_a_warning_is_short() -> None:
-    place = dataclasses.replace(frame("def index():\n    old()\n    new()\n", 2), end_line=None)
+    place = replace(frame("def index():\n    old()\n    new()\n", 2), end_line=None)
     error = ErrorInfo("DeprecationWarning", "old() is deprecated", (place,))
     warning = Report(Occasion.WARNING, "", (error,))
     assert report_text(warning) == dedent(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from devserver.record import Record
 from devserver.target.managepy import VARIABLE, settings_module
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Record):
     """What is served, as the process of manage.py knows it."""
 
     script: str  # sys.argv[0]

@@ -7,8 +7,6 @@ modules stand beside the missing one, what is installed where) comes in by `Surr
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from devserver.hints import (
     asynchronous,
     data,
@@ -24,6 +22,7 @@ from devserver.hints import (
     views,
 )
 from devserver.hints.case import Case, Environment, Hint, Surroundings
+from devserver.record import replace
 from devserver.report import Advice, Report
 
 __all__ = ["HINTS", "MAX_ADVICE", "Environment", "Surroundings", "advise"]

@@ -6,22 +6,20 @@ import difflib
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from devserver.record import Record
 from devserver.report import Advice, ErrorInfo, Frame, Report
 from devserver.source import UserCode
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Record):
     """Another virtual environment near the project."""
 
     python: str  # path of its interpreter
     modules: frozenset[str]  # top-level names installed there
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Record):
     """What the advice depends on beside the error. Everything may be unknown, i.e. empty."""
 
     siblings: tuple[str, ...] = ()  # dotted names of the modules that stand where the missing one was looked for
@@ -33,8 +31,7 @@ class Surroundings:
     folder: str = ""  # the working folder, from which relative paths lead
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Record):
     """What a hint looks at: one error of a report, and where it happened."""
 
     error: ErrorInfo

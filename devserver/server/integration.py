@@ -7,11 +7,11 @@ for it. Every method has a harmless default: an integration overrides what its f
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from devserver.options import Options
+from devserver.record import Record
 from devserver.report import Sheet
 from devserver.target import Target
 
@@ -19,8 +19,7 @@ LogRequest = Callable[[str, str, int, int, float], None]
 """Method, path with query, status (0: no answer), bytes of the body, seconds. Called on the loop: must not block."""
 
 
-@dataclass(frozen=True, slots=True)
-class StaticMount:
+class StaticMount(Record):
     """Files to serve under a URL prefix.
 
     `find` maps the rest of the path (decoded once) to a file, or None: the framework's own finders decide. Without it the
@@ -33,8 +32,7 @@ class StaticMount:
     index: bool = False  # serve index.html for folders
 
 
-@dataclass(frozen=True, slots=True)
-class Integrated:
+class Integrated(Record):
     """What an integration found out about a loaded app."""
 
     name: str  # for the banner: "Django 5.2"; "" adds nothing to it
@@ -48,8 +46,7 @@ class Integrated:
     sheets: Callable[[], Sequence[Sheet]] | None = None  # what a page about an error tells of the app; in any thread
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Record):
     """What a framework's own check says is wrong with the project."""
 
     text: str
@@ -58,8 +55,7 @@ class Issue:
     place: tuple[str, int, str] | None = None  # path, line and name of what it is about
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Record):
     """What a framework found when it looked at the project."""
 
     failures: tuple[Issue, ...] = ()  # with these its own server would not serve

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from devserver.channel import Channel
 from devserver.messages import OF_CACHES, DescribeState, StateDescribed, StateDigested, TakeOver
+from devserver.record import Record
 from devserver.server.deferred import ours_first
 from devserver.server.integration import Integration
 from devserver.server.load.chain import flush_output
@@ -115,8 +115,7 @@ class Mute:
 # --- its end ---
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Record):
     """What the load has left."""
 
     modules: Mapping[str, ModuleType]  # the user's

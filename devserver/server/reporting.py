@@ -6,13 +6,13 @@ Runs in the server process; reports are made and shown from any thread.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import shutil
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from devserver.messages import Configure, EditorWanted, Message, PinJudged, PinTried, PinWanted
+from devserver.record import replace
 from devserver.report import Occasion, Report, Sheet
 from devserver.server.asgi import Scope, Send
 from devserver.server.integration import Integrated
@@ -84,7 +84,7 @@ class Reporting:
 
     def show(self, report: Report) -> None:
         """Print it in the terminal."""
-        style = dataclasses.replace(self._style, width=shutil.get_terminal_size().columns)
+        style = replace(self._style, width=shutil.get_terminal_size().columns)
         text = reports.text(report, style, full=self._options.full_tracebacks)
         if self.lines is None:
             sys.stdout.flush()

@@ -12,10 +12,10 @@ import sys
 import threading
 from _thread import allocate_lock, start_new_thread  # by name: a greenlet would stand still with the loop
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from time import sleep
 from types import FrameType
 
+from devserver.record import Record
 from devserver.report import ErrorInfo, Occasion, Report
 from devserver.server.deferred import ours_first
 from devserver.server.warned import Call
@@ -27,8 +27,7 @@ PATIENCE_S = 5.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Record):
     """The loop gave no sign of life for so long."""
 
     seconds: float

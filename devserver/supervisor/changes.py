@@ -17,7 +17,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from devserver.readset import (
     sign_file,
     verify_all,
 )
+from devserver.record import replace
 from devserver.signatures import ABSENT
 from devserver.supervisor.chain import CheckpointRecord
 from devserver.supervisor.ignore import IgnoreRules, Pattern

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from devserver.record import Record
 from devserver.report import Report
 from devserver.supervisor.events import Timer
-from devserver.supervisor.record import Record
 
 
 class SpawnRoot(Record):

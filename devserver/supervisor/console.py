@@ -7,7 +7,6 @@ the prompt leaves behind is put in order; a command in the background of a shell
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import shutil
@@ -23,6 +22,7 @@ from devserver import terminal
 from devserver.lastwords import describe_status
 from devserver.options import ColorChoice
 from devserver.output import Output
+from devserver.record import replace
 from devserver.report import Report
 from devserver.terminal_report import report_text
 
@@ -70,8 +70,8 @@ class Console:
     def resized(self) -> None:
         """The terminal has another size."""
         width = _width()
-        self.style = dataclasses.replace(self.style, width=width)
-        self.error_style = dataclasses.replace(self.error_style, width=width)
+        self.style = replace(self.style, width=width)
+        self.error_style = replace(self.error_style, width=width)
 
     def close(self) -> None:
         """Say what is left to say and leave the terminal as it was."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from devserver.record import Record
 from devserver.report import Report
-from devserver.supervisor.record import Record
 
 
 class Timer(Enum):

@@ -11,8 +11,9 @@ import os
 import re
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from devserver.record import Record
 
 _LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 
@@ -25,8 +26,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Record):
     """The process that listens on a port. What the system does not tell is empty."""
 
     pid: int | None = None

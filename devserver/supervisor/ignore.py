@@ -11,10 +11,10 @@ import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from devserver.errors import UsageError
+from devserver.record import Record
 
 IGNORED_FOLDERS = frozenset(
     {
@@ -39,8 +39,7 @@ _DROPPINGS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Record):
     """One glob of `--reload-include` or `--reload-exclude`.
 
     Without a slash it is compared with the name of a file or folder at any depth. With one it is a path, relative to the
@@ -137,8 +136,7 @@ def _segment(glob: str) -> str:
     return "".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreRules:
+class IgnoreRules(Record):
     """The defaults, what `--reload-exclude` adds and what `--reload-include` brings back.
 
     An include beats an exclude and both beat the defaults. A folder that is ignored is not entered, so a

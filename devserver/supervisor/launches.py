@@ -10,17 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from devserver.channel import Channel, socket_pair
 from devserver.messages import LaunchEditor, Noticed
 from devserver.processes import CHANNEL_FD
+from devserver.record import Record
 from devserver.source import working_folder
 from devserver.terminal import escape_control
 
 
-@dataclass(frozen=True, slots=True)
-class _Launcher:
+class _Launcher(Record):
     pid: int
     channel: Channel
 

@@ -11,9 +11,9 @@ import errno
 import ipaddress
 import os
 import socket
-from dataclasses import dataclass
 
 from devserver.errors import ListenError
+from devserver.record import Record
 from devserver.supervisor.addresses import network_addresses
 from devserver.supervisor.holder import Holder, Kind, find_holder
 
@@ -30,8 +30,7 @@ _Address = tuple[socket.AddressFamily, str, tuple[int, ...]]
 """Family, host and what follows the port: flow information and scope for IPv6."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Record):
     """Sockets that listen on the addresses of one host. Owns them."""
 
     host: str  # as the user wrote it, an address in its shortest form

@@ -16,10 +16,10 @@ Runs in the supervisor. Pure: all that was looked at on the disk is in the chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from devserver.readset import Aspect, Change, Read, ReadKind
+from devserver.record import Record, replace
 from devserver.signatures import PENDING, module_file, names_of
 
 
@@ -33,8 +33,7 @@ def _never(path: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Record):
     """What the user and the loaded app say about paths. Both predicates are asked with absolute paths."""
 
     template_roots: tuple[str, ...] = ()
@@ -44,13 +43,11 @@ class Rules:
     excluded: Callable[[str], bool] = _never  # --reload-exclude and the ignore rules
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Record):
     """The server keeps running; nobody is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Record):
     """No process ends: the server forgets what it holds of `paths`, the browsers load them again."""
 
     paths: tuple[str, ...]
@@ -58,8 +55,7 @@ class Refresh:
     watched: tuple[str, ...] = ()  # the app wants to hear of these; what was read of them is in `paths` too
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Record):
     """Continue from the checkpoint with this index in the chain."""
 
     checkpoint: int
@@ -67,8 +63,7 @@ class Resume:
     hoisted: int = 0  # the index in the branch, if that reaches further
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Record):
     """A fresh interpreter: a new root."""
 
     paths: tuple[str, ...]
@@ -78,8 +73,7 @@ class Restart:
 Decision = Nothing | Refresh | Resume | Restart
 
 
-@dataclass(frozen=True, slots=True)
-class _Weight:
+class _Weight(Record):
     """What one change comes to. Positions are those of the earliest read that it spoils."""
 
     resume: int | None = None

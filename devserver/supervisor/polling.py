@@ -10,10 +10,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from devserver.record import Record
 from devserver.supervisor.ignore import IgnoreRules
 
 # A file system stamps times in ticks, of up to 2 s on FAT: a second write within the tick of the first can leave every
@@ -31,8 +32,7 @@ _SILENT_MOUNTS = frozenset(
 Signature = tuple[int, ...] | tuple[int, int, int, frozenset[str]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
+class _Listing(Record):
     identity: tuple[int, ...]
     names: frozenset[str]
 
@@ -132,11 +132,10 @@ class Poller:
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class Mounts:
+class Mounts(Record):
     """The mount points of this process and their kinds."""
 
-    kinds: dict[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def parse(cls, mountinfo: str) -> Mounts:

@@ -14,14 +14,14 @@ checkpoints of the branch behind. Rules that hold:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import assert_never
 
 from devserver.importgraph import ImportGraph
 from devserver.messages import FIRST_REQUESTS, OF_CACHES, OF_LIBRARIES, HoistLevel
+from devserver.record import Record, replace
 from devserver.supervisor.hoistlist import MAX_FILES, MIN_GAIN_MS, hoist_levels
-from devserver.supervisor.record import Record
 
 MIN_LOAD_MS = 50.0
 """A resume that takes less than this is not worth the work behind it."""
@@ -44,8 +44,7 @@ class Stage(StrEnum):
     VOLATILE_PARTS = "its parts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Record):
     """The server that runs."""
 
     edited: tuple[str, ...]  # the files that were saved, the latest first
@@ -55,11 +54,10 @@ class Subject:
     is_true: bool = True  # what the branch has read is still there as it was
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Record):
     """What a rehearsal has come to."""
 
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = MappingProxyType({})
     complete: bool = True
     error: str = ""
 
@@ -67,19 +65,18 @@ class Digest:
 Structure = tuple[tuple[str, str, str | None, frozenset[str]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Record):
     last: int = 0  # rehearsals are counted downwards
     stage: Stage = Stage.NOTHING
     subject: Subject | None = None
     exact: int = 0  # the rehearsals that live, by what they are
     hoisted: int = 0
     second: int = 0
-    digests: Mapping[int, Digest] = field(default_factory=dict)
-    parts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    digests: Mapping[int, Digest] = MappingProxyType({})
+    parts: Mapping[int, Mapping[str, str]] = MappingProxyType({})
     makes_branch: bool = False  # the rehearsal that hoists does
     suspected: tuple[str, ...] = ()  # parts in which a load from the branch differs; it is made anew because of them
-    graph: ImportGraph = field(default_factory=ImportGraph)  # of the last exact load
+    graph: ImportGraph = ImportGraph()  # of the last exact load
     files: tuple[str, ...] = ()  # for which the branch is
     levels: tuple[HoistLevel, ...] = ()  # of the branch
     built_early: tuple[str, ...] = ()  # in the branch

@@ -16,10 +16,10 @@ process, socket, clock or print. Rules that hold:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from devserver.record import Record, replace
 from devserver.report import Report
 from devserver.supervisor.commands import (
     Command,
@@ -89,8 +89,7 @@ class Role(StrEnum):
     STAND_IN = "stand-in"  # serves a page about a target that hangs or died
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Record):
     number: int
     generation: int = 0  # by which browsers tell whether they show the newest
     role: Role = Role.TARGET
@@ -106,8 +105,7 @@ class Wanted(StrEnum):
     RESTART = "restart"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Record):
     grace_s: float = 2.0
     reload: bool = True
     root_up: bool = False
@@ -328,7 +326,7 @@ def _checks_failed(state: State, event: ChecksFailed) -> Step:
 def _update_current(state: State, number: int, **fields: object) -> Step:
     if state.current is None or state.current.number != number:
         return state, []
-    return replace(state, current=replace(state.current, **fields)), []  # type: ignore[arg-type]
+    return replace(state, current=replace(state.current, **fields)), []
 
 
 # --- ends ---

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from devserver import processes
@@ -62,6 +62,7 @@ from devserver.messages import (
     TerminalWanted,
 )
 from devserver.readset import Read, ReadKind, ReadSet
+from devserver.record import replace
 from devserver.report import Report
 from devserver.signatures import PENDING, sign_file
 from devserver.supervisor import events

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devserver.record import Record
 from devserver.supervisor.checkout import Checkout
 from devserver.supervisor.folders import FolderTree, Lister, Outcome
 from devserver.supervisor.ignore import IgnoreRules
@@ -46,8 +47,7 @@ SURVEY_HOLD_S = 0.1
 BURST = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Record):
     """What came since the last `take`."""
 
     paths: frozenset[str] = frozenset()  # absolute, under every name known; undecodable bytes as surrogates (PEP 383)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from devserver.record import Record
 
 
 class TargetKind(StrEnum):
@@ -12,8 +13,7 @@ class TargetKind(StrEnum):
     FOLDER = "folder"  # serve the files of `path`
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Record):
     kind: TargetKind
     label: str  # as the user would write it: `mysite.wsgi:application`
     path: str  # absolute: the file it was found in, or the folder to serve; "" if the module was not found as a file

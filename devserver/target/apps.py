@@ -11,10 +11,10 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from devserver.errors import TargetError, UsageError
+from devserver.record import Record
 from devserver.target import Target, TargetKind
 from devserver.target.bindings import Binding, Bindings, read_bindings
 from devserver.target.managepy import settings_module
@@ -28,8 +28,7 @@ _IN_TEXT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Record):
     """Where a target is looked for, and with what."""
 
     cwd: Path  # absolute: where relative paths start
@@ -47,8 +46,7 @@ class Place:
         return str(path) if relative.startswith("..") else relative
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Record):
     """`app`, `config.wsgi_app` or `create_app(debug=True)`, taken apart. An empty name: to be searched at run time."""
 
     name: str = ""

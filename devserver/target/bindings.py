@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from devserver.record import Record
 
 APP_MAKERS = frozenset(
     {
@@ -34,8 +35,7 @@ class Binding(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Bindings:
+class Bindings(Record):
     names: Mapping[str, Binding]  # in the order of the source
     script_only: frozenset[str]  # bound only under `if __name__ == "__main__"`
     complete: bool  # False: there may be more names (star imports, globals(), exec(), a module's __getattr__)

@@ -11,10 +11,10 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from devserver.errors import TargetError
+from devserver.record import replace
 from devserver.target import Target, TargetKind
 from devserver.target.apps import Attribute, Place, django_target, file_target, has_app, module_target, parse_attribute
 from devserver.target.bindings import read_bindings

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
+
+from devserver.record import Record
 
 _SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)  # importlib's order
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Record):
     name: str  # dotted
     path: Path | None  # the file that is executed; None for a folder without __init__.py
     folders: tuple[Path, ...] = ()  # where its submodules are; empty when it is no package
@@ -26,8 +26,7 @@ class Module:
         return self.path is not None and self.path.suffix == ".py"
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Record):
     """How far the search for a dotted name came."""
 
     module: Module | None  # found whole

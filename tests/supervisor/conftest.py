@@ -58,7 +58,9 @@ class Observed:
 
     def until_quiet_about(self, folder: Path) -> None:
         """Write a file in a watched folder and wait for it: what was done before would have been reported by then."""
-        marks = [folder / f"mark{number}" for number in range(3)]  # one batch may be held back while a new folder is walked
+        marks = [
+            folder / f"mark{number}" for number in range(3)
+        ]  # one batch may be held back while a new folder is walked
         for mark in marks:
             before = self.rescans
             mark.write_text(str(time.monotonic_ns()))

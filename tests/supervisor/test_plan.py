@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devserver.readset import Aspect, Change, ChangeKind, Read, ReadKind, ReadSet
+from devserver.record import replace
 from devserver.signatures import ABSENT, PENDING
 from devserver.supervisor.plan import Decision, Nothing, Refresh, Restart, Resume, Rules, decide, furthest
 

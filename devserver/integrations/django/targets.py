@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 
 from devserver.errors import TargetError
 from devserver.options import InterfaceChoice, Options
+from devserver.record import replace
 from devserver.server.load.loading import load_module
 from devserver.target import Target, TargetKind
 
@@ -22,8 +22,8 @@ def named_app(target: Target, options: Options) -> Target:
     """What the settings name. Runs them. Raises TargetError, and what the settings raise."""
     _find_settings(target)
     module, attribute, is_factory = app_of_settings(options.interface)
-    target = dataclasses.replace(target, kind=TargetKind.MODULE, path="", module=module, attribute=attribute)
-    return dataclasses.replace(target, call=True, call_arguments="") if is_factory else target
+    target = replace(target, kind=TargetKind.MODULE, path="", module=module, attribute=attribute)
+    return replace(target, call=True, call_arguments="") if is_factory else target
 
 
 def app_of_settings(choice: InterfaceChoice) -> tuple[str, str, bool]:

@@ -39,6 +39,7 @@ from devserver.messages import (
     ServerEnded,
     ServerForked,
 )
+from devserver.record import Record
 from devserver.report import Report
 
 PRELOAD_AFTER_S = 1.0
@@ -52,8 +53,7 @@ _WARNS_OF_THREADS = sys.version_info >= (3, 12)
 _forking = threading.local()
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Record):
     """What a process finds when it continues from a checkpoint."""
 
     server: int

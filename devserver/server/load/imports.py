@@ -18,7 +18,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial, wraps
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
@@ -36,6 +35,7 @@ from io import FileIO
 from types import CodeType, ModuleType
 from typing import Protocol
 
+from devserver.record import Record
 from devserver.server.deferred import is_ours_first
 from devserver.server.load.bytecode import dump_bytecode, load_bytecode
 from devserver.server.load.ownership import is_watched_folder
@@ -228,8 +228,7 @@ def forget_listings() -> None:
             finder.invalidate_caches()
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Record):
     path: str
     data: bytes
     status: os.stat_result  # taken before `data` was read

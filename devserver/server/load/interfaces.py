@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
 from devserver.errors import TargetError
 from devserver.messages import Interface
 from devserver.options import InterfaceChoice
+from devserver.record import Record
 from devserver.server.asgi import Receive, Scope, Send
 from devserver.server.wrapping import levels
 
@@ -35,8 +35,7 @@ class Shape(Enum):
     NOT_CALLABLE = "not callable"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Record):
     shape: Shape
     strong: bool  # names or a framework say so, not just the number of parameters
     detail: str = ""  # for OTHER: what it is instead, as a clause

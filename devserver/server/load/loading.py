@@ -17,12 +17,12 @@ import pkgutil
 import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from devserver.errors import TargetError
 from devserver.messages import Interface
 from devserver.options import Options
+from devserver.record import Record
 from devserver.server.integration import Integration
 from devserver.server.load.interfaces import Shape, as_asgi3, describe, detect_interface, examine, is_app
 from devserver.target import Target, TargetKind
@@ -32,8 +32,7 @@ FACTORY_NAMES = ("create_app", "make_app")
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Record):
     """An app, ready to be served."""
 
     app: object  # a WSGI or an ASGI 3.0 callable; None for a folder

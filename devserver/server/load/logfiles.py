@@ -12,9 +12,9 @@ import logging
 import os
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from devserver.record import Record
 from devserver.server.load.barriers import Baseline
 from devserver.server.load.descriptors import Descriptor, file_state, put_in_place
 from devserver.server.load.threads import instance_state
@@ -29,8 +29,7 @@ class _Appended(NamedTuple):
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppendedFiles:
+class AppendedFiles(Record):
     """The append-only regular files that the user's code has open."""
 
     _files: tuple[_Appended, ...]

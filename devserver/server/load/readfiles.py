@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from devserver.record import Record
 from devserver.server.load.barriers import Baseline
 from devserver.server.load.descriptors import Descriptor, file_state, own_entry, put_in_place
 
@@ -26,8 +26,7 @@ class _Read(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFiles:
+class ReadFiles(Record):
     """The regular files and folders that the user's code has open for reading."""
 
     _files: tuple[_Read, ...]

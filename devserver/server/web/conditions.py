@@ -7,48 +7,43 @@ Parsing is werkzeug's. Runs in the server process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from werkzeug.http import http_date, parse_etags, parse_if_range_header, parse_range_header
 from werkzeug.http import parse_date as _parse_date
 
+from devserver.record import Record
+
 MAX_RANGES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(Record):
     """What tells one state of a file from another."""
 
     etag: str  # opaque, strong, without its quotes
     last_modified: int | None  # seconds since the epoch; None if the clock and the file disagree
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Record):
     """200."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Record):
     """206: one or several half-open ranges [start, stop) of bytes, in order, none empty."""
 
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotModified:
+class NotModified(Record):
     """304."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreconditionFailed:
+class PreconditionFailed(Record):
     """412."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeNotSatisfiable:
+class RangeNotSatisfiable(Record):
     """416."""
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from devserver.messages import PinJudged
+from devserver.record import Record
 from devserver.report import Frame, Report
 from devserver.server.asgi import Scope
 from devserver.server.deferred import ours_first
@@ -32,8 +32,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Record):
     """What opens what; the same for all servers of one run of devserver."""
 
     token: str  # that our own pages send; "" turns off all that acts

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from devserver.record import Record
 from devserver.report import Report
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ Place = tuple[int, int]
 """Where a frame stands: the index of its error in the report, and its own in the error."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameworkAnswer:
+class FrameworkAnswer(Record):
     """A whole answer of the framework, as ASGI has it."""
 
     status: int

@@ -9,20 +9,19 @@ from __future__ import annotations
 import html
 import os
 import stat
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+from devserver.record import Record
 from devserver.server.web.static_paths import FolderFound, NotServed, refused_name, resolved_inside
 
 _ASSETS = Path(__file__).parent / "assets"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record):
     """One row."""
 
     name: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from devserver.record import Record
 
 _TAG = re.compile(r"\{\{(?P<kind>[#^/]?)(?P<name>[\w.]+)\}\}")
 _STANDALONE = re.compile(r"^[ \t]*(\{\{[#^/][\w.]+\}\})[ \t]*\n", re.MULTILINE)
@@ -23,13 +24,11 @@ class TemplateError(Exception):
     """The template is malformed, or names something that the view does not have. A bug of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(Record):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Record):
     name: str
     inverted: bool
     nodes: tuple[_Node, ...]

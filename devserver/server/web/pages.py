@@ -8,7 +8,6 @@ hash); every value goes through the template's escaping; answers are not to be s
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from werkzeug.http import parse_accept_header
 
 from devserver.highlight import Ink, Piece, highlighted
 from devserver.markdown_report import report_markdown
+from devserver.record import as_dict
 from devserver.report import LINKS, ErrorInfo, Frame, Occasion, Report, RequestFacts
 from devserver.server.web.access import PREFIX
 from devserver.server.web.client import CLIENT, OPT_OUT_HEADER, Edition, client_source, client_url
@@ -93,7 +93,7 @@ def render(report: Report, accept: str, *, edition: Edition, reload: bool = True
         case MediaType.HTML:
             text = _html(report, edition=edition, reload=reload, tools=tools)
         case MediaType.JSON:
-            text = json.dumps({"run": edition.run, **dataclasses.asdict(report)}, indent=1) + "\n"
+            text = json.dumps({"run": edition.run, **as_dict(report)}, indent=1) + "\n"
         case MediaType.TEXT:
             text = report_text(report, Style(width=TEXT_WIDTH)) + "\n"
     body = text.encode("utf-8", "backslashreplace")  # undecodable file names come as lone surrogates

@@ -6,9 +6,9 @@ Runs in the server: reports are made in any thread, answers on its loop.
 from __future__ import annotations
 
 import contextvars
-import dataclasses
 from collections.abc import Callable, Sequence
 
+from devserver.record import replace
 from devserver.report import Occasion, Report, Sheet
 from devserver.server.asgi import Scope, Send
 from devserver.server.deferred import ours_first
@@ -58,9 +58,9 @@ def make_report(
     )
     if has_page and scope is not None:
         tables = (*request_facts.queries_sheet(brought.queries), *(_of_the_app(sheets) if sheets else ()))
-        examined.report = dataclasses.replace(examined.report, sheets=tables)
+        examined.report = replace(examined.report, sheets=tables)
     if detail:
-        examined.report = dataclasses.replace(examined.report, detail=detail)
+        examined.report = replace(examined.report, detail=detail)
     if has_page:
         examined.context = contextvars.copy_context()
         kept.keep(examined)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devserver.record import Record
 from devserver.report import Report
 from devserver.server.asgi import ASGIApp, Receive, Scope, Send
 from devserver.server.deferred import ours_first
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from devserver.server.web.static import StaticFiles
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Record):
     """The composed app and the parts of it that others talk to."""
 
     app: ASGIApp

@@ -17,11 +17,11 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
+from devserver.record import Record
 from devserver.server.asgi import Receive, Scope, Send
 from devserver.server.integration import StaticMount
 from devserver.server.web.conditions import (
@@ -55,14 +55,12 @@ _Header = tuple[bytes, bytes]
 _Piece = bytes | tuple[int, int]  # bytes as they are, or the bytes [start, stop) of the file
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Record):
     path: Path  # as the mount names it
     content: SmallFile | BigFile
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Record):
     body: bytes
 
 

@@ -15,6 +15,7 @@ import time
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
+from devserver.record import Record
 from devserver.server.web.conditions import Validators
 
 SMALL = 256 * 1024
@@ -29,8 +30,7 @@ class TruncatedFileError(Exception):
     """A file became shorter while it was sent. The promised length can't be kept: the connection has to be cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class SmallFile:
+class SmallFile(Record):
     """A file that was read."""
 
     data: bytes

@@ -21,12 +21,12 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.security import safe_join
 
+from devserver.record import Record
 from devserver.server.asgi import Scope
 from devserver.server.integration import StaticMount
 
@@ -44,29 +44,25 @@ _ABSENT = frozenset(
 _FORBIDDEN = frozenset([errno.EACCES, errno.EPERM])
 
 
-@dataclass(frozen=True, slots=True)
-class FileFound:
+class FileFound(Record):
     """A regular file that may be served."""
 
     path: Path  # absolute, as the mount names it
     real: str  # the same with all symlinks resolved: to be opened
 
 
-@dataclass(frozen=True, slots=True)
-class FolderFound:
+class FolderFound(Record):
     """A folder without an index.html."""
 
     real: str
     real_root: str
 
 
-@dataclass(frozen=True, slots=True)
-class SlashMissing:
+class SlashMissing(Record):
     """A folder, asked for without the slash at its end: links in its page would miss it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotServed:
+class NotServed(Record):
     """Nothing to serve: 404, 400 for a malformed path, 403 for what the system does not let us read."""
 
     status: int

@@ -10,15 +10,14 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from devserver.record import Record
 from devserver.source import character_column, read_lines
 
 MAX_PADDING = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class SyntaxPlace:
+class SyntaxPlace(Record):
     """The range of a SyntaxError: lines 1-based, columns 0-based in characters; None where they are not known."""
 
     path: str

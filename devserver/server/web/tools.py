@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from devserver.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Record):
     """For one client and one error. `token` is what the page sends with all that acts: who may not act gets none."""
 
     token: str = ""

@@ -14,11 +14,11 @@ import secrets
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import FrameType, TracebackType
 
 from devserver import hints
 from devserver.errors import DevServerError
+from devserver.record import replace
 from devserver.report import Advice, ErrorInfo, Frame, Occasion, Report, RequestFacts, SourceLine, type_name
 from devserver.server.web.kept import KeptError, Place
 from devserver.server.web.reprs import named_repr, safe_repr, shortened

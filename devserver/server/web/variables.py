@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 
+from devserver.record import Record
 from devserver.report import Local
 from devserver.server.web.reprs import CODE, named_repr
 
@@ -52,8 +53,7 @@ def _start(work: Callable[[], object]) -> threading.Thread | None:
     return thread
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Record):
     """One variable of a frame. Holds the live value."""
 
     name: str

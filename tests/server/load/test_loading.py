@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from devserver.errors import TargetError
 from devserver.messages import Interface
 from devserver.options import InterfaceChoice, Options
+from devserver.record import replace
 from devserver.server.integration import Integration
 from devserver.server.load.loading import Loaded, load_module, load_target, prepare_path
 from devserver.target import Target, TargetKind
@@ -360,7 +360,7 @@ class Resolving(Integration):
         self.asked.append((target, options))
         if self.module is None:
             return None
-        return dataclasses.replace(target, kind=TargetKind.MODULE, module=self.module, attribute="application")
+        return replace(target, kind=TargetKind.MODULE, module=self.module, attribute="application")
 
 
 def _manage_py(project: Path) -> Target:

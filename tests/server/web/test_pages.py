@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import re
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devserver.record import replace
 from devserver.report import Advice, ErrorInfo, Frame, Local, Occasion, Report, RequestFacts, Sheet, SourceLine
 from devserver.server.web.client import Edition, client_source
 from devserver.server.web.pages import MAX_OPEN_FRAMES, MediaType, Page, negotiate, render
@@ -295,7 +295,7 @@ def test_all_that_there_is_to_say() -> None:
 
 def test_sheets_stand_below_the_request() -> None:
     sheets = (Sheet("Settings", (("DEBUG", "True"),)), Sheet("Queries", (("1 ms", "SELECT 1"),)))
-    text = page(dataclasses.replace(report(), sheets=sheets)).text
+    text = page(replace(report(), sheets=sheets)).text
     assert re.search(r"Request: GET.*Settings\s+DEBUGTrue\s+Queries\s+1 msSELECT 1\s+As text", text, re.DOTALL)
 
 
@@ -328,7 +328,7 @@ def test_the_users_frames_are_open_and_libraries_folded() -> None:
 
 
 def test_recursion_is_folded() -> None:
-    outline = page(report(frame(1, path="main.py"), *[frame(2)] * 30, dataclasses.replace(frame(2), skipped=900)))
+    outline = page(report(frame(1, path="main.py"), *[frame(2)] * 30, replace(frame(2), skipped=900)))
     assert "930 more calls of the same in a recursion" in outline.text
 
 
@@ -347,7 +347,7 @@ def test_the_line_and_its_columns_are_marked() -> None:
 
 
 def test_a_mark_behind_the_end_of_the_line() -> None:
-    missing = dataclasses.replace(frame(), line=1, end_line=1, column=12, end_column=13)
+    missing = replace(frame(), line=1, end_line=1, column=12, end_column=13)
     body = render(report(missing), BROWSER, edition=EDITION).body.decode()
     assert re.findall(r'<span class="marked">([^<]*)</span>', body) == [" "]
 
@@ -400,11 +400,11 @@ def hostile(text: str) -> Report:
         source=(SourceLine(1, text),),
         locals=(Local(text, text),),
     )
-    error = ErrorInfo(text, text, (bad, dataclasses.replace(bad, is_user=False)), notes=(text,))
+    error = ErrorInfo(text, text, (bad, replace(bad, is_user=False)), notes=(text,))
     return Report(
         Occasion.REQUEST,
         text,
-        (error, dataclasses.replace(error, link="cause", parent=0), dataclasses.replace(error, link=text, parent=0)),
+        (error, replace(error, link="cause", parent=0), replace(error, link=text, parent=0)),
         advice=(Advice(text, text),),
         stack=text,
         request=RequestFacts(text, text, text, text, ((text, text),)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from devserver.record import Record, as_dict, replace
 from devserver.supervisor import commands, events
-from devserver.supervisor.record import Record
 
 
 class Point(Record):
@@ -84,3 +85,32 @@ def test_it_is_never_changed() -> None:
     with pytest.raises(AttributeError):
         del point.y
     assert point == Point(1, 2)
+
+
+class Line(Record):
+    ends: tuple[Point, ...]
+    label: str = ""
+    measure: Callable[[int], int] = abs
+
+
+def test_another_one_differs_in_what_is_named() -> None:
+    assert replace(Point(1, 5), x=3) == Point(3, 5)
+    with pytest.raises(TypeError):
+        replace(Point(1), z=1)
+
+
+def test_a_function_is_a_value_like_any_other() -> None:
+    class Step(Record):
+        take: Callable[[int], int] = lambda number: number + 1
+
+    assert Step().take(1) == 2
+    assert Step(abs).take(-1) == 1
+
+
+def test_as_a_dict_with_the_records_below_it() -> None:
+    line = Line((Point(1), Point(2, 3)), "a")
+    assert as_dict(line) == {"ends": [{"x": 1, "y": 2}, {"x": 2, "y": 3}], "label": "a", "measure": abs}
+
+
+def test_annotations_are_those_of_its_values() -> None:
+    assert list(typing.get_type_hints(Line)) == ["ends", "label", "measure"]
