@@ -4,8 +4,7 @@ One Unix stream socket between the supervisor and each process; one message per 
 `{"type": "Drain", "grace_s": 2.0}`.
 Descriptors travel beside the line as SCM_RIGHTS and are counted in it (`fds`), so a reader takes exactly
 those that belong to it.
-Messages from the supervisor are imperative, messages to it are past tense. They are named tuples, for a
-dataclass takes seven times as long to make, and both sides are in a hurry when they import this.
+Messages from the supervisor are imperative, messages to it are past tense.
 Runs in every process; does no I/O on its own.
 """
 
@@ -18,7 +17,6 @@ import typing
 from collections.abc import Callable, Hashable
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
 
 from devserver.importgraph import ImportGraph
 from devserver.options import Options
@@ -38,7 +36,7 @@ class Interface(StrEnum):
 # --- supervisor → root ---
 
 
-class Configure(NamedTuple):
+class Configure(Record):
     """What holds for all servers of this root. The first message a root gets."""
 
     options: Options
@@ -55,7 +53,7 @@ class Configure(NamedTuple):
 # --- supervisor → checkpoint, the root being the first ---
 
 
-class HoistLevel(NamedTuple):
+class HoistLevel(Record):
     """Modules to import before the first search of any that depends on an edited file; a checkpoint follows."""
 
     phase: str  # of the load, in which all of them run
@@ -63,7 +61,7 @@ class HoistLevel(NamedTuple):
     modules: tuple[str, ...]  # names, in their order
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """Where the load that is about to go on may freeze. What it says of files is known from the loads before."""
 
     checkpoints: bool = False
@@ -75,7 +73,7 @@ class Plan(NamedTuple):
     early: tuple[str, ...] = ()  # of a rehearsal: what first requests have built, as `Integration.built_late` names it
 
 
-class ResumeCheckpoint(NamedTuple):
+class ResumeCheckpoint(Record):
     """Fork a server that continues from here. Carries two descriptors: its control socket and its stack file."""
 
     server: int
@@ -86,29 +84,29 @@ class ResumeCheckpoint(NamedTuple):
     fds: int = 2
 
 
-class KillServer(NamedTuple):
+class KillServer(Record):
     """SIGKILL for the server and its process group, and for all that is below it."""
 
     server: int
 
 
-class Discard(NamedTuple):
+class Discard(Record):
     """Nobody continues from here any more: end, once the last child has."""
 
 
 # --- checkpoint → supervisor ---
 
 
-class RootReady(NamedTuple):
+class RootReady(Record):
     pid: int
 
 
-class ServerForked(NamedTuple):
+class ServerForked(Record):
     server: int
     pid: int
 
 
-class ServerEnded(NamedTuple):
+class ServerEnded(Record):
     """A child was reaped, its group killed: the server, or the checkpoint that it had left behind on its way.
 
     `pid` tells which; it is 0 if there was no process to be had for the server.
@@ -123,26 +121,26 @@ class ServerEnded(NamedTuple):
 # --- supervisor → server ---
 
 
-class Serve(NamedTuple):
+class Serve(Record):
     """Begin to accept. Carries the listening sockets."""
 
     fds: int
 
 
-class AdoptConnections(NamedTuple):
+class AdoptConnections(Record):
     """Idle keep-alive connections of the server before. Carries one descriptor each, and what was read from it already."""
 
     fds: int
     data: tuple[str, ...]  # bytes as latin-1
 
 
-class Drain(NamedTuple):
+class Drain(Record):
     """Accept no more, hand over what is idle, finish the rest within `grace_s` seconds, then end."""
 
     grace_s: float
 
 
-class RefreshFiles(NamedTuple):
+class RefreshFiles(Record):
     """These files changed and do not restart anything (templates, static files): forget what was cached of them."""
 
     paths: tuple[str, ...]
@@ -150,34 +148,34 @@ class RefreshFiles(NamedTuple):
     watched: tuple[str, ...] = ()  # of these the app wants to hear (`LoadEnded.watched`), before browsers do
 
 
-class DescribeState(NamedTuple):
+class DescribeState(Record):
     """To a rehearsal: the parts of these digests are wanted."""
 
     labels: tuple[str, ...]
 
 
-class TakeOver(NamedTuple):
+class TakeOver(Record):
     """To a rehearsal: serve after all. `Serve` follows when it has said that it is loaded."""
 
     run: int
     refreshes: int
 
 
-class PinJudged(NamedTuple):
+class PinJudged(Record):
     """The answer to `PinTried`; they come in the order of the tries."""
 
     grant: str  # what opens prompts from now on; "" if the PIN was wrong
     left: int  # how many more may be tried
 
 
-class TerminalGranted(NamedTuple):
+class TerminalGranted(Record):
     """The debugger prompt may read: no one else does."""
 
 
 # --- supervisor → launcher ---
 
 
-class LaunchEditor(NamedTuple):
+class LaunchEditor(Record):
     """Open this place, by `Options.editor`. The only message a launcher gets."""
 
     editor: str | None
@@ -189,17 +187,17 @@ class LaunchEditor(NamedTuple):
 # --- server → supervisor ---
 
 
-class ReadsRecorded(NamedTuple):
+class ReadsRecorded(Record):
     reads: tuple[Read, ...]
 
 
-class ImportsRecorded(NamedTuple):
+class ImportsRecorded(Record):
     """Which modules imported which, all that came before the checkpoint included. Of a rehearsal, before its `StateDigested`."""
 
     graph: ImportGraph
 
 
-class CheckpointFrozen(NamedTuple):
+class CheckpointFrozen(Record):
     """The process that was this server stays behind, frozen; its child, which says this, goes on loading as the server.
 
     All reads before this message belong to the checkpoint. Carries our end of the checkpoint's channel.
@@ -211,14 +209,14 @@ class CheckpointFrozen(NamedTuple):
     fds: int = 1
 
 
-class LateImports(NamedTuple):
+class LateImports(Record):
     """What the first requests have imported of libraries, and built. Of a server that was loaded because something was saved."""
 
     modules: tuple[str, ...]
     built: tuple[str, ...] = ()
 
 
-class LoadEnded(NamedTuple):
+class LoadEnded(Record):
     """The target is loaded; the server waits for `Serve`."""
 
     name: str  # of the app, for the banner
@@ -235,7 +233,7 @@ class LoadEnded(NamedTuple):
     notices: tuple[str, ...] = ()  # one line each, for the terminal
 
 
-class StateDigested(NamedTuple):
+class StateDigested(Record):
     """A rehearsal has ended: digests of the state that the load has left, by what they are about."""
 
     digests: tuple[tuple[str, str], ...] = ()
@@ -243,7 +241,7 @@ class StateDigested(NamedTuple):
     error: str = ""  # the load raised: what, and where
 
 
-class StateDescribed(NamedTuple):
+class StateDescribed(Record):
     """The answer to `DescribeState`: a digest for each part."""
 
     parts: tuple[tuple[str, str], ...]
@@ -259,14 +257,14 @@ FIRST_REQUESTS = "what first requests have built"
 """Stands for the name of a module in `HoistFailed`."""
 
 
-class HoistFailed(NamedTuple):
+class HoistFailed(Record):
     """A rehearsal ends because this module cannot be imported before the others."""
 
     module: str
     reason: str
 
 
-class LoadFailed(NamedTuple):
+class LoadFailed(Record):
     """The load raised. The process serves the error page; it waits for `Serve` too."""
 
     report: Report
@@ -274,28 +272,28 @@ class LoadFailed(NamedTuple):
     exclusive: tuple[str, ...] = ()
 
 
-class ServingBegan(NamedTuple):
+class ServingBegan(Record):
     """It accepts connections."""
 
 
-class RequestBegan(NamedTuple):
+class RequestBegan(Record):
     """Sent once, with the first request."""
 
 
-class ConnectionsHandedOver(NamedTuple):
+class ConnectionsHandedOver(Record):
     """Connections that the next server is to adopt. Carries one descriptor each, and what was read from it already."""
 
     fds: int
     data: tuple[str, ...]  # bytes as latin-1
 
 
-class StreamOpened(NamedTuple):
+class StreamOpened(Record):
     """A browser listens for events. Carries its connection, whose request was read and found good; nothing was answered."""
 
     fds: int = 1
 
 
-class FilesRefreshed(NamedTuple):
+class FilesRefreshed(Record):
     """The answer to `RefreshFiles`: what was cached is forgotten, browsers may ask again."""
 
     urls: tuple[str, ...]  # paths at which browsers know the files
@@ -303,27 +301,27 @@ class FilesRefreshed(NamedTuple):
     number: int = 0
 
 
-class LoadWanted(NamedTuple):
+class LoadWanted(Record):
     """These files changed, and who watches them in the app did not deal with it: it wants to be loaded anew."""
 
     paths: tuple[str, ...]
 
 
-class ExclusiveHeld(NamedTuple):
+class ExclusiveHeld(Record):
     """While serving, the app took something that a second process could not have."""
 
     what: str
 
 
-class TerminalWanted(NamedTuple):
+class TerminalWanted(Record):
     """A debugger prompt is about to open; it waits for `TerminalGranted`."""
 
 
-class TerminalReleased(NamedTuple):
+class TerminalReleased(Record):
     pass
 
 
-class EditorWanted(NamedTuple):
+class EditorWanted(Record):
     """A person at an error page wants to see this place in the editor."""
 
     path: str
@@ -331,22 +329,22 @@ class EditorWanted(NamedTuple):
     column: int = 1
 
 
-class PinWanted(NamedTuple):
+class PinWanted(Record):
     """Somebody at this machine is about to use the console of an error page: show the PIN in the terminal."""
 
 
-class PinTried(NamedTuple):
+class PinTried(Record):
     pin: str
 
 
-class OutputLeft(NamedTuple):
+class OutputLeft(Record):
     """At its end: what a halted terminal, or a full pipe, had not taken yet."""
 
     text: str
     fd: int  # 1 or 2
 
 
-class Noticed(NamedTuple):
+class Noticed(Record):
     """One line for the terminal. A launcher says it too."""
 
     text: str
@@ -354,14 +352,14 @@ class Noticed(NamedTuple):
     once: bool = False  # not again after a restart
 
 
-class Reported(NamedTuple):
+class Reported(Record):
     """A report for the terminal, of what happened outside of a request."""
 
     report: Report
     once: bool = False  # a warning: not again after a restart
 
 
-class ChecksEnded(NamedTuple):
+class ChecksEnded(Record):
     """What the framework found wrong with the project after it began to serve. With a failure the server answers with its page."""
 
     warnings: tuple[Report, ...] = ()
@@ -473,23 +471,16 @@ def _plain_fields(value: typing.Any) -> dict[str, object]:
 def _plain(value: typing.Any) -> object:
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return _plain_fields(value)
 
 
-_names: dict[type, tuple[str, ...]] = {}
+_of_options = tuple(field.name for field in dataclasses.fields(Options))
 
 
 def _field_names(cls: type) -> tuple[str, ...]:
-    if cls not in _names:
-        if issubclass(cls, Record):
-            _names[cls] = cls.__match_args__
-        elif dataclasses.is_dataclass(cls):
-            _names[cls] = tuple(field.name for field in dataclasses.fields(cls))
-        else:
-            _names[cls] = typing.cast("tuple[str, ...]", vars(cls)["_fields"])
-    return _names[cls]
+    return cls.__match_args__ if issubclass(cls, Record) else _of_options
 
 
 @cache

@@ -2,7 +2,7 @@
 
 A frozen dataclass with slots compiles half a dozen functions and makes its class twice when its module is imported. There are a
 hundred of them, and a tenth of the way to the first answer was that. Here they share their functions. What is changed after it was
-made is a dataclass; a message is a named tuple.
+made is a dataclass.
 """
 
 from __future__ import annotations

@@ -345,7 +345,7 @@ def _levels(state: State, files: tuple[str, ...], *, min_gain_ms: float = MIN_GA
     if not levels:
         return ()
     late = tuple(name for name in state.late if name not in state.struck)
-    return (*levels[:-1], levels[-1]._replace(modules=(*levels[-1].modules, *late)))
+    return (*levels[:-1], replace(levels[-1], modules=(*levels[-1].modules, *late)))
 
 
 def _hoisted_ended(state: State) -> Step:

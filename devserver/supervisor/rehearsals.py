@@ -11,6 +11,7 @@ from typing import assert_never
 
 from devserver.messages import HoistFailed, ImportsRecorded, LateImports, Message, Plan, StateDescribed, StateDigested
 from devserver.readset import ReadKind, ReadSet, verify_all
+from devserver.record import replace
 from devserver.signatures import Signer
 from devserver.supervisor import rehearsal
 from devserver.supervisor.chain import CheckpointRecord
@@ -137,8 +138,8 @@ class Rehearsals:
         if server is None:
             return
         state = self._state
-        plan = self._plan()._replace(rehearses=True, hoist=command.levels, late=state.late, early=state.early())
-        plan = plan._replace(checkpoints=bool(command.levels) or command.extends_line)
+        plan = replace(self._plan(), rehearses=True, hoist=command.levels, late=state.late, early=state.early())
+        plan = replace(plan, checkpoints=bool(command.levels) or command.extends_line)
         line = self._tree.chain.line
         match command.start:
             case Start.END:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from devserver.messages import PinJudged
-from devserver.record import Record
+from devserver.record import Record, as_dict
 from devserver.report import Frame, Report
 from devserver.server.asgi import Scope
 from devserver.server.deferred import ours_first
@@ -111,7 +111,7 @@ class ErrorAPI:
             return _json(200, {})
         if path == ["pin", "try"]:
             judged = await self._judge(str(asked.get("pin", ""))[:40])
-            return _json(200 if judged.grant else 403, judged._asdict())
+            return _json(200 if judged.grant else 403, as_dict(judged))
         return await self._evaluate(path[1], scope, asked)
 
     # --- each of them ---
