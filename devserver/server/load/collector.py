@@ -25,7 +25,7 @@ def begin_load() -> None:
     """From here on the collector comes seldom."""
     global _usual
     often, *older = gc.get_threshold()
-    if often not in (0, _SELDOM):  # 0: never
+    if 0 < often < _SELDOM:  # 0: never
         _usual = often
         gc.set_threshold(_SELDOM, *older)
 
